@@ -1,0 +1,173 @@
+"""Every check of an argument, and every message."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import TypeGuard
+
+import torch
+from torch import Tensor
+
+from ._signal import FULL_SCALE, Digitiser
+
+Severity = float | Tensor | Sequence[float]
+
+_DTYPES = (*FULL_SCALE, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_image(image: Tensor) -> None:
+    """Refuse what is not an image tensor; looks at metadata alone."""
+    if not isinstance(image, Tensor):
+        raise TypeError(
+            f"image must be a torch.Tensor, got {type(image).__module__}.{type(image).__name__}; "
+            "convert it first (torch.from_numpy, torchvision.transforms.v2.ToImage)"
+        )
+    if image.dtype not in _DTYPES:
+        raise TypeError(
+            "image must be uint8, uint16, float16, bfloat16, float32 or float64, "
+            f"got {image.dtype}; convert it to float and say its value_range"
+        )
+    if image.ndim < 2:
+        raise ValueError(
+            f"image must have shape (..., H, W), got {image.ndim} axes {tuple(image.shape)}"
+        )
+    if image.layout != torch.strided:
+        raise TypeError(f"image must be a dense tensor, got layout {image.layout}")
+
+
+def check_severity(name: str, severity: Severity) -> float | tuple[float, float] | Tensor:
+    """A severity as a float, a range ``(low, high)`` of floats, or a tensor ``()`` or ``(B,)``."""
+    if isinstance(severity, Tensor):
+        return _check_severity_tensor(name, severity)
+    if isinstance(severity, tuple | list):
+        if len(severity) != 2:
+            raise ValueError(
+                f"{name} must be a number, a range (low, high) or a tensor (B,) with one severity "
+                f"per image, got a {type(severity).__name__} of {len(severity)}"
+            )
+        low, high = (_check_severity_number(f"both ends of {name}", end) for end in severity)
+        if low > high:
+            raise ValueError(f"{name} must be a range (low, high) with low <= high, got {severity}")
+        return low, high
+    return _check_severity_number(name, severity)
+
+
+def check_scale(name: str, scale: float) -> float:
+    """A positive, finite constant of the model (``n0``, ``sigma0``)."""
+    if not _is_number(scale):
+        raise TypeError(f"{name} must be a number, got {type(scale).__name__}")
+    if not 0 < scale < math.inf:
+        raise ValueError(f"{name} must be positive and finite, got {scale}")
+    return float(scale)
+
+
+def check_digitiser(value_range: Sequence[float], clip: bool, bits: int | None) -> Digitiser:
+    """The digitiser of these arguments; an empty range and impossible bits are refused."""
+    if not (
+        isinstance(value_range, tuple | list)
+        and len(value_range) == 2
+        and all(_is_number(end) for end in value_range)
+    ):
+        raise TypeError(f"value_range must be two numbers (low, high), got {value_range!r}")
+    low, high = value_range
+    if not -math.inf < low < high < math.inf:
+        raise ValueError(f"value_range must be finite with low < high, got {tuple(value_range)}")
+    if not isinstance(clip, bool):
+        raise TypeError(f"clip must be True or False, got {clip!r}")
+    if bits is not None:
+        if not isinstance(bits, numbers.Integral) or isinstance(bits, bool):
+            raise TypeError(f"bits must be None or an integer, got {bits!r}")
+        if not 1 <= bits <= 16:
+            raise ValueError(f"bits must be between 1 and 16, got {bits}")
+    return Digitiser((float(low), float(high)), clip, bits)
+
+
+def check_randomness(
+    seed: int | Tensor | None, generator: torch.Generator | None, image: Tensor
+) -> None:
+    """Refuse a seed or generator that cannot serve this image."""
+    if seed is not None and generator is not None:
+        raise ValueError("give seed or generator, not both")
+    if generator is not None:
+        _check_generator(generator, image)
+    elif isinstance(seed, Tensor):
+        if seed.dtype != torch.int64:
+            raise TypeError(f"seed must be int64 when given as a tensor, got {seed.dtype}")
+        if seed.ndim > 1:
+            raise ValueError(f"seed must have shape (B,), one per image, got {tuple(seed.shape)}")
+    elif seed is not None and (not isinstance(seed, numbers.Integral) or isinstance(seed, bool)):
+        raise TypeError(
+            f"seed must be an int or an int64 tensor (B,), got {type(seed).__name__} {seed!r}"
+        )
+
+
+def count_images(image: Tensor, **per_image: Severity | int | None) -> int | None:
+    """Images in the batch, or ``None`` where ``image`` is one image.
+
+    A tensor of four or more axes is a batch; so is any for which an argument has one value per
+    image.
+
+    Raises:
+        ValueError: an argument's length is not the batch's.
+    """
+    batched = image.ndim >= 4
+    for name, value in per_image.items():
+        if not isinstance(value, Tensor) or value.ndim == 0:
+            continue
+        if image.ndim < 3:
+            raise ValueError(
+                f"{name} with one value per image needs an image with a leading batch axis, "
+                f"got an image of shape {tuple(image.shape)}"
+            )
+        if len(value) != image.shape[0]:
+            raise ValueError(
+                f"{name} must have one value per image, {image.shape[0]} for an image of shape "
+                f"{tuple(image.shape)}, got {len(value)}"
+            )
+        batched = True
+    return image.shape[0] if batched else None
+
+
+def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
+    if severity.ndim > 1:
+        raise ValueError(
+            f"{name} must be a number or have shape (B,), one severity per image, "
+            f"got shape {tuple(severity.shape)}"
+        )
+    if severity.dtype == torch.bool or severity.is_complex():
+        raise TypeError(f"{name} must be real, got {severity.dtype}")
+    # reading a device's tensor back would stall it, and tracing has no values to read
+    if severity.device.type == "cpu" and not torch.compiler.is_compiling():
+        bad = severity[~(severity.isfinite() & (severity >= 0))]
+        if bad.numel():
+            raise ValueError(f"{name} must be finite and not negative, got {bad.flatten()[0]}")
+    return severity
+
+
+def _check_severity_number(name: str, severity: object) -> float:
+    if not _is_number(severity):
+        raise TypeError(
+            f"{name} must be a number, a range (low, high) or a tensor (B,), "
+            f"got {type(severity).__name__}"
+        )
+    if not 0 <= severity < math.inf:
+        raise ValueError(f"{name} must be finite and not negative, got {severity}")
+    return float(severity)
+
+
+def _check_generator(generator: torch.Generator, image: Tensor) -> None:
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
+    same = generator.device.type == image.device.type and (
+        generator.device.index in (None, image.device.index)
+    )
+    if not same:
+        raise ValueError(
+            f"generator must be on the image's device {image.device}, got {generator.device}"
+        )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -1,0 +1,128 @@
+"""Quantum noise: the photons of one exposure, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ._checks import Severity, check_digitiser, check_scale
+from ._exposure import draw_severities, expose
+from ._module import describe, hold_severity
+from ._random import Source, poisson
+from .severity import N0
+
+
+def count_photons(signal: Tensor, source: Source, sq: Tensor, *, n0: float) -> Tensor:
+    """The quantum noise model on a checked signal, with ``sq`` broadcast over it."""
+    gain = sq.square() / n0
+    counts = poisson(torch.where(gain > 0, signal / gain, 0.0), source)
+    return torch.where(gain > 0, counts * gain, signal)
+
+
+def quantum_noise(
+    image: Tensor,
+    sq: Severity,
+    *,
+    n0: float = N0,
+    value_range: Sequence[float] = (0.0, 1.0),
+    clip: bool = False,
+    bits: int | None = None,
+    seed: int | Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Quantum noise as a function; model, arguments, errors as in :class:`QuantumNoise`."""
+    model = partial(count_photons, n0=check_scale("n0", n0))
+    digitiser = check_digitiser(value_range, clip, bits)
+    return expose(model, image, {"sq": sq}, digitiser, seed=seed, generator=generator)
+
+
+class QuantumNoise(nn.Module):
+    """Photon-counting (Poisson) noise of an exposure with ``n0 / sq**2`` photons at full scale.
+
+    P ~ Poisson(I n0 / sq²),  Q = P sq² / n0,  with E[Q] = I and Var[Q] = I sq² / n0.
+
+    Shapes:
+        image ``(..., H, W)``; four or more axes are a batch ``(B, ...)``. The output has the
+        image's shape, dtype, device and memory format.
+
+    Args:
+        sq: quantum severity, >= 0; 0 returns the image bit for bit. A number; a tensor ``(B,)``,
+            one per image; or a range ``(low, high)`` drawn uniformly per image at each call and
+            readable afterwards as ``drawn["sq"]``.
+        n0: photons per pixel at full scale for ``sq = 1``.
+        value_range: low and high end of a float image's signal; uint8 and uint16 images use
+            their full scale.
+        clip: saturate to the value range. Both moments hold only without saturation.
+        bits: saturate and round to ``2**bits`` levels, as an 8-bit film does with ``bits=8``.
+
+    Call with ``noise(image, *, seed=None, generator=None)``:
+        seed: an int, or an int64 tensor ``(B,)`` with one seed per image. The noise of an image
+            then depends on its seed, its severity and its pixels alone. In a batch under one int,
+            image b gets the stream ``image_seeds(seed, range(B))[b]``.
+        generator: a ``torch.Generator`` on the image's device. With neither, torch's global
+            generator is used.
+
+    Raises:
+        TypeError: not a tensor; a dtype other than uint8, uint16, float16, bfloat16, float32,
+            float64; an argument of the wrong type.
+        ValueError: a severity that is negative, NaN, infinite or of the wrong shape; an inverted
+            range; ``bits`` outside 1 to 16; an empty value range; both seed and generator.
+
+    Note:
+        Every element is an exposure of its own: add noise to one channel and expand afterwards,
+        or the three channels of a grey film get three different noises. A negative signal counts
+        no photons; NaN stays NaN.
+
+    Example:
+        >>> grey = torch.full((1, 512, 512), 0.5)
+        >>> noisy = QuantumNoise(sq=10)(grey, seed=0)
+        >>> bool((noisy.mean() - 0.5).abs() < 5 * (0.5 * 10**2 / 1000 / 512**2) ** 0.5)
+        True
+
+    References:
+        Jiu et al. 2025, arXiv:2509.25265, section 4.2, "Quantum noise".
+    """
+
+    sq: float | tuple[float, float] | Tensor
+
+    def __init__(
+        self,
+        sq: Severity,
+        *,
+        n0: float = N0,
+        value_range: Sequence[float] = (0.0, 1.0),
+        clip: bool = False,
+        bits: int | None = None,
+    ) -> None:
+        super().__init__()
+        hold_severity(self, "sq", sq)
+        self.n0 = check_scale("n0", n0)
+        self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
+        self.drawn: dict[str, float | Tensor] = {}
+
+    def forward(
+        self,
+        image: Tensor,
+        *,
+        seed: int | Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The noisy image; ``drawn`` then holds the severities of this call."""
+        self.drawn = draw_severities(image, {"sq": self.sq}, seed=seed, generator=generator)
+        return quantum_noise(
+            image,
+            **self.drawn,
+            n0=self.n0,
+            value_range=self.value_range,
+            clip=self.clip,
+            bits=self.bits,
+            seed=seed,
+            generator=generator,
+        )
+
+    def extra_repr(self) -> str:
+        """Severities, constants, and the digitiser where it is set."""
+        return describe(self, "sq", "n0")
