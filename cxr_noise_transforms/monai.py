@@ -1,0 +1,199 @@
+"""Noise in MONAI pipelines: array and dictionary transforms, and a ``PrepareBatch``."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection, NdarrayOrTensor
+from monai.data import MetaTensor, get_track_meta
+from monai.engines import PrepareBatch, default_prepare_batch
+from monai.transforms import MapTransform, RandomizableTransform
+from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tensor
+from torch import Tensor, nn
+from torch.utils.data import get_worker_info
+
+from ._random import image_seeds
+
+
+class RandNoise(RandomizableTransform):
+    """Add noise to an image ``(C, spatial...)`` with probability ``prob``.
+
+    All randomness comes from MONAI's ``self.R``, so that ``set_random_state`` and
+    ``set_determinism`` reproduce it; a loader's worker continues from its own seed.
+
+    Args:
+        noise: any noise module of this package.
+        prob: probability of adding noise to an image.
+
+    Returns:
+        A tensor (a ``MetaTensor`` with the image's meta data where MONAI tracks it) of the
+        image's shape and dtype.
+
+    Example:
+        >>> from cxr_noise_transforms import QuantumNoise
+        >>> film = torch.full((1, 64, 64), 0.5)
+        >>> transform = RandNoise(QuantumNoise(sq=(0, 4)), prob=1.0).set_random_state(0)
+        >>> transform(film).shape
+        torch.Size([1, 64, 64])
+    """
+
+    R: np.random.RandomState
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI reads a list)
+
+    def __init__(self, noise: nn.Module, prob: float = 0.1) -> None:
+        RandomizableTransform.__init__(self, prob)
+        self.noise = noise
+        self._seed = 0
+        self._worker_seed: int | None = None
+
+    def randomize(self, data: Any | None = None) -> None:
+        """Draw whether to add noise, and its seed."""
+        self._enter_worker()
+        super().randomize(data)
+        self._seed = int(self.R.randint(2**63 - 1, dtype=np.int64))
+
+    def __call__(self, img: NdarrayOrTensor, randomize: bool = True) -> Tensor:
+        """The noisy image; ``randomize=False`` repeats the last draw."""
+        image = convert_to_tensor(img, track_meta=get_track_meta())
+        if randomize:
+            self.randomize()
+        if not self._do_transform:
+            return image
+        # a batch of one: (C, spatial...) of a volume has as many axes as a batch of films
+        noisy = self.noise(_plain(image)[None], seed=torch.tensor([self._seed]))[0]
+        return convert_to_dst_type(noisy, image, dtype=noisy.dtype)[0]
+
+    def _enter_worker(self) -> None:
+        # torch's own DataLoader copies self.R into every worker and again at every epoch
+        worker = get_worker_info()
+        if worker is not None and worker.seed != self._worker_seed:
+            self._worker_seed = worker.seed
+            entropy = [int(self.R.randint(2**32, dtype=np.uint64)), worker.seed]
+            self.R = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(entropy)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.noise}, prob={self.prob})"
+
+
+class RandNoised(RandNoise, MapTransform):
+    """Dictionary version of :class:`RandNoise`.
+
+    Like MONAI's own, it draws once per dictionary: all keys share decision and seed. For
+    independent noise in several films of one dictionary use one transform per key.
+
+    Args:
+        keys: the items to add noise to.
+        noise: any noise module of this package.
+        prob: probability of adding noise to a dictionary's images.
+        allow_missing_keys: do not raise where a key is missing.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        noise: nn.Module,
+        prob: float = 0.1,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandNoise.__init__(self, noise, prob)
+
+    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, Tensor]:  # type: ignore[override]
+        """The dictionary with its images noisy."""
+        result: dict[Hashable, Any] = dict(data)
+        self.randomize()
+        for key in self.key_iterator(result):
+            result[key] = RandNoise.__call__(self, result[key], randomize=False)
+        return result
+
+
+RandNoiseD = RandNoiseDict = RandNoised
+
+
+class NoisyBatch(PrepareBatch):
+    """Prepare a batch on its device: copy, add noise to the grey image, normalise, expand.
+
+    Noise is drawn after the copy, on the device and for the whole batch, before the model's own
+    normalisation. For training and evaluation engines, and wherever MONAI takes a
+    ``prepare_batch``.
+
+    Args:
+        noise: any noise module of this package, or ``None`` for clean batches.
+        seed: ``None`` for fresh noise at every call (training). An int gives each image the seed
+            ``image_seeds(seed, ids)``: its noise is then the same in every epoch, batch and
+            process (evaluation).
+        id_key: item of the batch with the images' identities (names or numbers), needed with
+            ``seed``.
+        mean: subtracted after the noise, one number per channel or one for all.
+        std: divided by after the noise, likewise.
+        channels: expand one grey channel to this many.
+
+    Raises:
+        KeyError: ``seed`` is given and the batch has no ``id_key``.
+        ValueError: ``channels`` is asked of an image that has more than one.
+    """
+
+    def __init__(
+        self,
+        noise: nn.Module | None = None,
+        *,
+        seed: int | None = None,
+        id_key: str = "id",
+        mean: float | Sequence[float] = 0.0,
+        std: float | Sequence[float] = 1.0,
+        channels: int | None = None,
+    ) -> None:
+        self.noise = noise
+        self.seed = seed
+        self.id_key = id_key
+        self.mean = mean
+        self.std = std
+        self.channels = channels
+
+    def __call__(
+        self,
+        batchdata: Any,
+        device: str | torch.device | None = None,
+        non_blocking: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Image and label (or ``None``) on ``device``, ready for the network."""
+        image, label = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
+        if self.noise is not None:
+            noisy = self.noise(_plain(image), seed=self._seeds(batchdata))
+            image = convert_to_dst_type(noisy, image, dtype=noisy.dtype)[0]
+        if self.channels is not None:
+            if image.shape[1] != 1:
+                raise ValueError(
+                    f"channels={self.channels} expands a grey image (B, 1, H, W), "
+                    f"got shape {tuple(image.shape)}"
+                )
+            image = image.expand(-1, self.channels, *image.shape[2:])
+        return self._normalise(image), label
+
+    def _seeds(self, batchdata: Any) -> Tensor | None:
+        if self.seed is None:
+            return None
+        if not isinstance(batchdata, Mapping) or self.id_key not in batchdata:
+            found = sorted(map(str, batchdata)) if isinstance(batchdata, Mapping) else "no keys"
+            raise KeyError(
+                f"seed={self.seed} needs the images' identities under {self.id_key!r} in the "
+                f"batch, found {found}"
+            )
+        return image_seeds(self.seed, batchdata[self.id_key])
+
+    def _normalise(self, image: Tensor) -> Tensor:
+        if self.mean == 0.0 and self.std == 1.0:
+            return image
+        mean, std = (
+            torch.as_tensor(value, dtype=image.dtype, device=image.device).reshape(-1, 1, 1)
+            for value in (self.mean, self.std)
+        )
+        return (image - mean) / std
+
+
+def _plain(image: Tensor) -> Tensor:
+    return image.as_tensor() if isinstance(image, MetaTensor) else image
