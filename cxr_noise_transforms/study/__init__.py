@@ -1,0 +1,1 @@
+"""What the examples are built from: films, splits, networks, training, sweep, tables, figures."""

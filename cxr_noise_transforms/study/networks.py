@@ -1,0 +1,136 @@
+"""Segmentation networks, their pretrained encoders, and their checkpoints."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import getproxies
+
+import segmentation_models_pytorch as smp
+import torch
+from torch import nn
+
+_PATIENCE = 0.8
+
+
+def segmentation_network(
+    arch: str, encoder: str = "resnet34", encoder_weights: str | None = None, channels: int = 1
+) -> nn.Module:
+    """A network of segmentation-models-pytorch: grey triplicated in, one logit per organ out.
+
+    Args:
+        arch: name of a model in ``segmentation_models_pytorch``, for example ``"Unet"``.
+        encoder: name of one of its encoders.
+        encoder_weights: ``None`` or ``"none"``, ``"imagenet"``, or a file with the encoder's
+            state dict.
+        channels: organs to segment.
+
+    Raises:
+        ValueError: unknown architecture or encoder, or weights that do not fit.
+        ConnectionError: the ImageNet weights are neither cached nor within reach.
+    """
+    names = {name.lower() for name in dir(smp) if isinstance(getattr(smp, name), type)}
+    if arch.lower() not in names:
+        raise ValueError(
+            f"arch must be a model of segmentation_models_pytorch (Unet, FPN, DeepLabV3, ...), "
+            f"got {arch!r}"
+        )
+    pretrained = "imagenet" if encoder_weights == "imagenet" else None
+    with _hub_within_reach() if pretrained else nullcontext():
+        try:
+            network = smp.create_model(
+                arch, encoder, encoder_weights=pretrained, in_channels=3, classes=channels
+            )
+        except KeyError:
+            raise ValueError(
+                f"encoder must be one of segmentation_models_pytorch (resnet34, ...), "
+                f"got {encoder!r}"
+            ) from None
+    if encoder_weights not in (None, "none", "imagenet"):
+        _load(network.encoder, Path(encoder_weights), f"encoder {encoder}")
+    return network
+
+
+def load_checkpoint(network: nn.Module, path: str | Path, description: str) -> nn.Module:
+    """Put a checkpoint's weights into ``network`` and return it.
+
+    Args:
+        network: to fill.
+        path: file written by ``torch.save``, a state dict.
+        description: of the network, for messages.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a checkpoint, or one of another network.
+    """
+    _load(network, Path(path), description)
+    return network
+
+
+def _load(network: nn.Module, path: Path, description: str) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"weights {path} do not exist")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise ValueError(f"cannot read weights {path}: {str(error).splitlines()[0]}") from error
+    expected = network.state_dict()
+    if not isinstance(weights, dict):
+        raise ValueError(  # noqa: TRY004 (the file is wrong, not an argument)
+            f"weights {path} must hold a state dict, got {type(weights).__name__}"
+        )
+    # the classifier head of an encoder's own file
+    weights = {name: value for name, value in weights.items() if not name.startswith("fc.")}
+    wrong = [
+        name
+        for name in expected.keys() | weights.keys()
+        if getattr(expected.get(name), "shape", None) != getattr(weights.get(name), "shape", None)
+    ]
+    if wrong:
+        raise ValueError(
+            f"weights {path} are of another network than {description}: {len(wrong)} of "
+            f"{len(expected)} tensors are missing, unknown or of another shape, "
+            f"for example {min(wrong)}"
+        )
+    network.load_state_dict(weights)
+
+
+@contextmanager
+def _hub_within_reach() -> Iterator[None]:
+    """Serve cached weights without network; without either, fail before the hub's retries do."""
+    from huggingface_hub import constants  # noqa: PLC0415 (a dependency of smp, needed only here)
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled  # noqa: PLC0415
+
+    offline = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = offline or not _reachable(constants.ENDPOINT)
+    try:
+        yield
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        raise ConnectionError(
+            "the ImageNet weights are not cached and their hub cannot be reached: train from "
+            "scratch with --encoder-weights none, or name a local file with --encoder-weights FILE"
+        ) from error
+    finally:
+        constants.HF_HUB_OFFLINE = offline
+
+
+def _reachable(endpoint: str) -> bool:
+    if getproxies():
+        # a proxy resolves names for us: let the hub's own client find out
+        return True
+    connected = threading.Event()
+
+    def connect() -> None:
+        with suppress(OSError):
+            socket.create_connection((urlparse(endpoint).hostname or "", 443), _PATIENCE).close()
+            connected.set()
+
+    # in a thread, because a name server's silence is not bounded by the socket's timeout
+    threading.Thread(target=connect, daemon=True).start()
+    return connected.wait(_PATIENCE)

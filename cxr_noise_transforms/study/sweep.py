@@ -1,0 +1,188 @@
+"""The severity sweep: train each network once on clean films, then evaluate it in every cell.
+
+Everything finished is a file, so a sweep that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from monai.bundle import ConfigWorkflow
+from tqdm import tqdm
+
+from cxr_noise_transforms import LADDER, RadiographicNoise
+
+from .files import whole_file
+
+METRICS = ("dice", "iou")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One task under the severity ladder.
+
+    Args:
+        bundle: folder of a MONAI bundle with ``configs/train.yaml`` and ``configs/evaluate.yaml``.
+        out: folder of the results.
+        options: bundle keys for training and evaluation (``dataset_dir``, ``organs``, ``size``,
+            ``encoder``, ``phantoms``, ``seed``).
+        training: bundle keys for training alone (``encoder_weights``, ``epochs``, ...).
+        device: name of a torch device, ``None`` for CUDA where there is one.
+        cells: severities ``(sq, se)``.
+        noise_seeds: repetitions of the noise.
+    """
+
+    bundle: Path
+    out: Path
+    options: Mapping[str, Any]
+    training: Mapping[str, Any] = field(default_factory=dict)
+    device: str | None = None
+    cells: Sequence[tuple[float, float]] = LADDER
+    noise_seeds: Sequence[int] = (0,)
+
+    def run(self, architectures: Sequence[str]) -> pd.DataFrame:
+        """Train and evaluate what is not finished yet.
+
+        Returns:
+            One row per network, cell, noise seed, film, organ and metric; also written to
+            ``per_image.csv``.
+
+        Raises:
+            ValueError: ``out`` holds a sweep with other settings.
+        """
+        self._check_settings()
+        for number, arch in enumerate(architectures, start=1):
+            print(f"[{number}/{len(architectures)}] {arch}")  # noqa: T201 (progress)
+            self._train(arch)
+            self._evaluate(arch)
+        table = pd.concat(
+            [
+                pd.read_csv(self._cell_file(arch, sq, se, seed), float_precision="round_trip")
+                for arch, seed, (sq, se) in product(architectures, self.noise_seeds, self.cells)
+            ],
+            ignore_index=True,
+        )
+        with whole_file(self.out / "per_image.csv") as beside:
+            table.to_csv(beside, index=False)
+        return table
+
+    def evaluation(self, arch: str) -> ConfigWorkflow:
+        """The bundle's evaluation of a trained network, initialised, its test films cached."""
+        return self._workflow("evaluate", arch, handlers=[])
+
+    def training_record(self, arch: str) -> dict[str, Any]:
+        """Epochs run and the best validation loss of a trained network."""
+        return json.loads((self.out / arch / "training.json").read_text())
+
+    def _train(self, arch: str) -> None:
+        record = self.out / arch / "training.json"
+        if record.is_file():
+            print(f"  trained already: {self.out / arch / 'model.pt'}")  # noqa: T201
+            return
+        workflow = self._workflow("train", arch, **self.training)
+        workflow.run()
+        evaluator = workflow.parser.get_parsed_content("validate#evaluator")
+        trainer = workflow.parser.get_parsed_content("train#trainer")
+        workflow.finalize()
+        with whole_file(record) as beside:
+            beside.write_text(
+                json.dumps(
+                    {
+                        "epochs": trainer.state.epoch,
+                        "best_epoch": evaluator.state.best_metric_epoch,
+                        "best_validation_loss": evaluator.state.best_metric,
+                    }
+                )
+            )
+
+    def _evaluate(self, arch: str) -> None:
+        missing = [
+            (seed, sq, se)
+            for seed, (sq, se) in product(self.noise_seeds, self.cells)
+            if not self._cell_file(arch, sq, se, seed).is_file()
+        ]
+        if not missing:
+            print(f"  evaluated already: {self.out / arch / 'cells'}")  # noqa: T201
+            return
+        workflow = self.evaluation(arch)
+        for seed, sq, se in tqdm(missing, desc=arch, unit="cell"):
+            rows = pd.DataFrame(self._cell_rows(workflow, arch, sq, se, seed))
+            with whole_file(self._cell_file(arch, sq, se, seed)) as beside:
+                rows.to_csv(beside, index=False)
+
+    def _cell_rows(
+        self, workflow: ConfigWorkflow, arch: str, sq: float, se: float, seed: int
+    ) -> Iterator[dict[str, Any]]:
+        evaluator = workflow.evaluator
+        evaluator.prepare_batch.noise = RadiographicNoise(sq, se, bits=8)
+        evaluator.prepare_batch.seed = seed
+        evaluator.run()
+        films = workflow.parser.get_parsed_content("split")["test"]
+        organs = workflow.parser.get_parsed_content("organ_names")
+        for metric in METRICS:
+            details = evaluator.state.metric_details[metric]
+            for film, values in zip(films, details.tolist(), strict=True):
+                for organ, value in zip(organs, values, strict=True):
+                    yield {
+                        "task": self.options["organs"],
+                        "network": arch,
+                        "encoder": self.options["encoder"],
+                        "weights": self.training.get("encoder_weights"),
+                        "training_seed": self.options["seed"],
+                        "sq": sq,
+                        "se": se,
+                        "noise_seed": seed,
+                        "image": film["id"],
+                        "patient": film["patient"],
+                        "source": film["source"],
+                        "organ": organ,
+                        "metric": metric,
+                        "value": value,
+                    }
+
+    def _workflow(self, name: str, arch: str, **overrides: Any) -> ConfigWorkflow:
+        # MONAI warns about the logging configuration that is switched off here
+        logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
+        workflow = ConfigWorkflow(
+            config_file=str(self.bundle / "configs" / f"{name}.yaml"),
+            workflow_type="train" if name == "train" else "infer",
+            logging_file=False,
+            bundle_root=str(self.bundle),
+            ckpt_dir=str(self.out / arch),
+            split_file=str(self.out / "split.json"),
+            arch=arch,
+            **({} if self.device is None else {"device": f"$torch.device({self.device!r})"}),
+            **self.options,
+            **overrides,
+        )
+        workflow.initialize()
+        return workflow
+
+    def _cell_file(self, arch: str, sq: float, se: float, seed: int) -> Path:
+        return self.out / arch / "cells" / f"sq{sq:g}_se{se:g}_seed{seed}.csv"
+
+    def _check_settings(self) -> None:
+        path = self.out / "settings.json"
+        settings = json.loads(json.dumps({**self.options, **self.training}))
+        if path.is_file():
+            stored = json.loads(path.read_text())
+            other = [
+                f"{key} {stored.get(key)} there, {settings.get(key)} now"
+                for key in sorted(stored.keys() | settings.keys())
+                if stored.get(key) != settings.get(key)
+            ]
+            if other:
+                raise ValueError(
+                    f"{self.out} holds a sweep with other settings ({'; '.join(other)}): "
+                    "choose another folder with --out, or the same settings"
+                )
+            return
+        with whole_file(path) as beside:
+            beside.write_text(json.dumps(settings, indent=1))

@@ -1,0 +1,135 @@
+"""Train UNet, DeepLabV3 and FPN on clean films and measure them under the severity ladder.
+
+Without arguments: an embedded chest phantom, a small encoder, a few minutes on a CPU. With
+``--data DIR``: the Landmark dataset's films. A second call resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from cxr_noise_transforms.study.datasets import ORGANS
+from cxr_noise_transforms.study.report import (
+    markdown,
+    plot_curves,
+    plot_ladder,
+    summarise,
+    typical_film,
+    write_summary,
+)
+from cxr_noise_transforms.study.sweep import Sweep
+
+BUNDLE = Path(__file__).parent / "bundles" / "segmentation"
+PROFILES: dict[str, dict[str, Any]] = {
+    "quick": {
+        "size": 96,
+        "encoder": "resnet18",
+        "encoder_weights": "none",
+        "epochs": 12,
+        "learning_rate": 1e-3,
+        "noise_seeds": 1,
+    },
+    # the paper's recipe: arXiv:2509.25265, sections 4.1 and 4.4
+    "paper": {
+        "size": 512,
+        "encoder": "resnet34",
+        "encoder_weights": "imagenet",
+        "epochs": 200,
+        "learning_rate": 1e-4,
+        "noise_seeds": 3,
+    },
+}
+
+
+def arguments() -> argparse.Namespace:
+    """The command line; what is not given comes from the profile."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data", type=Path, metavar="DIR", help="folder of the Landmark dataset; default: phantom")
+    add("--organs", choices=ORGANS, default="lungs")
+    add("--arch", nargs="+", default=["Unet", "DeepLabV3", "FPN"], help="networks of smp")
+    add("--profile", choices=PROFILES, default="quick", help="defaults for what follows")
+    add("--encoder", help="encoder of smp")
+    add("--encoder-weights", metavar="imagenet|none|FILE")
+    add("--size", type=int, help="side of the films in pixels, a multiple of 32")
+    add("--epochs", type=int, help="at most; training stops early")
+    add("--learning-rate", type=float)
+    add("--noise-seeds", type=int, metavar="N", help="repetitions of the noise")
+    add("--batch-size", type=int, default=8)
+    add("--phantoms", type=int, default=100, help="phantom films, without --data")
+    add("--seed", type=int, default=0, help="of split and training")
+    add("--device", help="torch device; default: CUDA where there is one")
+    add("--out", type=Path, help="default: runs/seg-<organs>-<profile>[-data]")
+    chosen = parser.parse_args()
+    for name, value in PROFILES[chosen.profile].items():
+        if getattr(chosen, name) is None:
+            setattr(chosen, name, value)
+    if chosen.size < 32 or chosen.size % 32:
+        parser.error(f"--size must be a multiple of 32, got {chosen.size}")
+    if chosen.out is None:
+        films = "-data" if chosen.data else ""
+        chosen.out = Path("runs") / f"seg-{chosen.organs}-{chosen.profile}{films}"
+    return chosen
+
+
+def main() -> None:
+    """Run the sweep, print its table, and say what was written where."""
+    chosen = arguments()
+    start = time.monotonic()
+    sweep = Sweep(
+        bundle=BUNDLE,
+        out=chosen.out,
+        options={
+            "dataset_dir": str(chosen.data) if chosen.data else None,
+            "organs": chosen.organs,
+            "size": chosen.size,
+            "encoder": chosen.encoder,
+            "phantoms": chosen.phantoms,
+            "seed": chosen.seed,
+        },
+        training={
+            "encoder_weights": chosen.encoder_weights,
+            "epochs": chosen.epochs,
+            "learning_rate": chosen.learning_rate,
+            "batch_size": chosen.batch_size,
+        },
+        device=chosen.device,
+        noise_seeds=range(chosen.noise_seeds),
+    )
+    films = f"films of {chosen.data}" if chosen.data else f"{chosen.phantoms} phantoms"
+    print(f"{chosen.organs}, {films}, {chosen.size} x {chosen.size}, {chosen.encoder}")
+    table = sweep.run(chosen.arch)
+    summary = summarise(table)
+    network = chosen.arch[0]
+    film = typical_film(table, network)
+    written = [
+        chosen.out / "per_image.csv",
+        *write_summary(summary, chosen.out),
+        plot_curves(table, chosen.out / "curves.png", f"{chosen.organs}, {films}"),
+        plot_ladder(
+            sweep.evaluation(network), film, chosen.out / "ladder.png", f"{network}, film {film}"
+        ),
+    ]
+    networks = ", ".join(chosen.arch)
+    print(f"\nMean over {networks}; {table.image.nunique()} test films; diff from clean\n")
+    print(markdown(summary))
+    if not chosen.data:
+        print("Phantoms demonstrate the pipeline; they say nothing about patients.")
+    print(f"Finished in {time.monotonic() - start:.0f} s. Wrote")
+    for path in written:
+        print(f"  {path}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. What is finished is kept: the same command goes on from there.")
+    except (ConnectionError, FileNotFoundError, ValueError) as error:
+        sys.exit(f"error: {error}")
