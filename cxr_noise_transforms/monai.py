@@ -46,8 +46,17 @@ class RandNoise(RandomizableTransform):
     def __init__(self, noise: nn.Module, prob: float = 0.1) -> None:
         RandomizableTransform.__init__(self, prob)
         self.noise = noise
-        self._seed = 0
+        self._seed: int | None = None
         self._worker_seed: int | None = None
+
+    def set_random_state(
+        self, seed: int | None = None, state: np.random.RandomState | None = None
+    ) -> RandNoise:
+        """Set ``self.R``; one that is set inside a loader's worker is kept as it is."""
+        super().set_random_state(seed, state)
+        worker = get_worker_info()
+        self._worker_seed = None if worker is None else worker.seed
+        return self
 
     def randomize(self, data: Any | None = None) -> None:
         """Draw whether to add noise, and its seed."""
@@ -57,9 +66,14 @@ class RandNoise(RandomizableTransform):
 
     def __call__(self, img: NdarrayOrTensor, randomize: bool = True) -> Tensor:
         """The noisy image; ``randomize=False`` repeats the last draw."""
+        if isinstance(img, np.ndarray) and img.dtype == np.uint16:
+            # MONAI makes int32 of it, which has no full scale
+            img = torch.from_numpy(np.ascontiguousarray(img))
         image = convert_to_tensor(img, track_meta=get_track_meta())
         if randomize:
             self.randomize()
+        if self._seed is None:
+            raise RuntimeError("randomize=False needs a draw to repeat, call randomize() first")
         if not self._do_transform:
             return image
         # a batch of one: (C, spatial...) of a volume has as many axes as a batch of films
@@ -127,12 +141,14 @@ class NoisyBatch(PrepareBatch):
             process (evaluation).
         id_key: item of the batch with the images' identities (names or numbers), needed with
             ``seed``.
-        mean: subtracted after the noise, one number per channel or one for all.
+        mean: subtracted after the noise, in the image's units, one number per channel or one for
+            all.
         std: divided by after the noise, likewise.
         channels: expand one grey channel to this many.
 
     Raises:
         KeyError: ``seed`` is given and the batch has no ``id_key``.
+        TypeError: ``mean`` or ``std`` is asked of an integer image.
         ValueError: ``channels`` is asked of an image that has more than one.
     """
 
@@ -188,8 +204,11 @@ class NoisyBatch(PrepareBatch):
     def _normalise(self, image: Tensor) -> Tensor:
         if self.mean == 0.0 and self.std == 1.0:
             return image
+        if not image.is_floating_point():
+            raise TypeError(f"mean and std need a float image, got {image.dtype}; scale it before")
+        per_channel = (-1, *(1,) * (image.ndim - 2))
         mean, std = (
-            torch.as_tensor(value, dtype=image.dtype, device=image.device).reshape(-1, 1, 1)
+            torch.as_tensor(value, dtype=image.dtype, device=image.device).reshape(per_channel)
             for value in (self.mean, self.std)
         )
         return (image - mean) / std

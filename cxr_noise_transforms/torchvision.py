@@ -16,7 +16,8 @@ class Noise(v2.Transform):
     """Add noise to the images and videos of a sample with probability ``p``.
 
     Draws from torch's global generator, as torchvision's own transforms do; masks, boxes, labels
-    and, where the sample has an ``Image``, other tensors pass through.
+    and, where the sample has an ``Image``, other tensors pass through. A severity range is drawn
+    once per image of a batch ``(B, C, H, W)`` and once per video.
 
     Args:
         noise: any noise module of this package.
@@ -58,5 +59,10 @@ class Noise(v2.Transform):
         """The noisy image, of the type that came in."""
         if not params["apply"]:
             return inpt
-        noisy = self.noise(inpt.as_subclass(Tensor))
+        image = inpt.as_subclass(Tensor)
+        if isinstance(inpt, tv_tensors.Video) and image.ndim == 4:
+            # a batch of one: (T, C, H, W) has as many axes as a batch of films
+            noisy = self.noise(image[None])[0]
+        else:
+            noisy = self.noise(image)
         return noisy if is_pure_tensor(inpt) else tv_tensors.wrap(noisy, like=inpt)

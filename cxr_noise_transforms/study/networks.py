@@ -79,7 +79,9 @@ def _load(network: nn.Module, path: Path, description: str) -> None:
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise ValueError(f"cannot read weights {path}: {str(error).splitlines()[0]}") from error
+        # torch adds a page of advice to its first line
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"cannot read weights {path}: {reason}") from error
     expected = network.state_dict()
     if not isinstance(weights, dict):
         raise ValueError(  # noqa: TRY004 (the file is wrong, not an argument)

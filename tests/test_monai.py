@@ -1,0 +1,420 @@
+import copy
+import math
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("monai")
+pytest.importorskip("ignite")
+
+import monai.data
+from monai.bundle import ConfigParser
+from monai.data import CacheDataset, Dataset, MetaTensor, PersistentDataset
+from monai.engines import SupervisedEvaluator
+from monai.transforms import Compose, Lambda, MapTransform, RandomizableTransform
+from monai.utils import set_determinism
+from torch import Tensor
+from torch.utils.data import DataLoader, get_worker_info
+
+from cxr_noise_transforms import ElectronicNoise, QuantumNoise, RadiographicNoise
+from cxr_noise_transforms.monai import (
+    NoisyBatch,
+    RandNoise,
+    RandNoiseD,
+    RandNoised,
+    RandNoiseDict,
+)
+
+FILM = torch.full((1, 16, 16), 0.5)
+FILMS = FILM.expand(4, 1, 16, 16)
+IDS = ["film_a", "film_b", "film_c", "film_d"]
+# continuous noise: two draws never agree by chance
+NOISE = ElectronicNoise(se=1)
+LOADERS = pytest.mark.parametrize(
+    "loader", [DataLoader, monai.data.DataLoader], ids=["torch", "monai"]
+)
+
+
+@pytest.fixture
+def determinism_ends() -> Iterator[None]:
+    yield
+    set_determinism(None)
+
+
+@pytest.fixture
+def no_meta() -> Iterator[None]:
+    monai.data.set_track_meta(False)
+    yield
+    monai.data.set_track_meta(True)
+
+
+def load(loader: type[DataLoader], dataset: Dataset, epochs: int = 1, **options: Any) -> Tensor:
+    loaded = loader(dataset, batch_size=1, num_workers=2, **options)
+    return torch.cat([film.as_tensor() for _ in range(epochs) for film in loaded])
+
+
+def all_differ(films: Tensor) -> bool:
+    return len(films.flatten(1).unique(dim=0)) == len(films)
+
+
+def test_set_random_state_of_a_compose_reproduces_the_noise() -> None:
+    compose = Compose([RandNoise(NOISE, prob=1.0), RandNoise(QuantumNoise(sq=(0, 4)), prob=0.5)])
+    first, second = ([compose.set_random_state(seed)(FILM) for seed in range(8)] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_seeds_and_consecutive_calls_differ() -> None:
+    transforms = [RandNoise(NOISE, prob=1.0).set_random_state(seed) for seed in range(3)]
+    noisy = [transform(FILM) for transform in transforms for _ in range(3)]
+    assert all_differ(torch.stack(noisy).as_tensor())
+
+
+def test_two_transforms_of_one_compose_draw_different_noise() -> None:
+    compose = Compose([RandNoise(NOISE, prob=1.0), RandNoise(NOISE, prob=1.0)])
+    compose.set_random_state(0)
+    first = compose.transforms[0](FILM)
+    assert not torch.equal(first, compose.transforms[1](FILM))
+
+
+def test_torch_global_generator_is_left_alone() -> None:
+    state = torch.get_rng_state()
+    RandNoise(NOISE, prob=1.0)(FILM)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("prob", [0.0, 0.3, 1.0])
+def test_prob_is_the_fraction_of_noisy_films(prob: float) -> None:
+    transform = RandNoise(NOISE, prob=prob).set_random_state(0)
+    n = 1000
+    noisy = sum(not torch.equal(transform(FILM).as_tensor(), FILM) for _ in range(n))
+    assert abs(noisy / n - prob) <= 5 * math.sqrt(prob * (1 - prob) / n)
+
+
+def test_gate_does_not_decide_the_noise() -> None:
+    # a second stream seeded like the gate's would give small seeds wherever the gate is open
+    transform = RandNoise(NOISE, prob=0.25)
+    seeds = []
+    for state in range(1000):
+        transform.set_random_state(state)(FILM)
+        if transform._do_transform:
+            seeds.append(transform._seed / 2**63)
+    standard_error = math.sqrt(1 / 12 / len(seeds))
+    assert abs(sum(seeds) / len(seeds) - 0.5) < 5 * standard_error
+
+
+def test_randomize_false_repeats_the_last_draw() -> None:
+    transform = RandNoise(NOISE, prob=1.0)
+    first = transform(FILM)
+    assert torch.equal(transform(FILM, randomize=False), first)
+    assert not torch.equal(transform(FILM), first)
+
+
+def test_randomize_false_without_a_draw_raises() -> None:
+    with pytest.raises(RuntimeError, match="call randomize"):
+        RandNoise(NOISE)(FILM, randomize=False)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])  # noqa: S301
+def test_copies_continue_the_same_stream(duplicate: Callable[[Any], Any]) -> None:
+    transform = RandNoised("image", QuantumNoise(sq=(0, 4)), prob=0.5).set_random_state(0)
+    transform({"image": FILM})
+    copied = duplicate(transform)
+    for _ in range(8):
+        assert torch.equal(copied({"image": FILM})["image"], transform({"image": FILM})["image"])
+
+
+@pytest.mark.parametrize("dataset", [CacheDataset, PersistentDataset])
+def test_caches_keep_the_film_and_not_the_noise(dataset: type[Dataset], tmp_path: Path) -> None:
+    halved = []
+
+    def halve(film: Tensor) -> Tensor:
+        halved.append(film)
+        return film / 2
+
+    options = {"progress": False} if dataset is CacheDataset else {"cache_dir": tmp_path}
+    # different films, because PersistentDataset keeps equal ones once
+    films = [FILM, FILM / 2, FILM / 4]
+    cached = dataset(films, Compose([Lambda(halve), RandNoise(NOISE, prob=1.0)]), **options)
+    first, second = (torch.stack([cached[i] for i in range(3)]) for _ in range(2))
+    assert len(halved) == 3
+    residuals = torch.cat([first, second]) - torch.stack([*films, *films]) / 2
+    assert all_differ(residuals.as_tensor())
+    assert residuals.abs().max() < 6 * 0.1
+
+
+@LOADERS
+@pytest.mark.parametrize("persistent_workers", [False, True])
+def test_workers_and_epochs_draw_different_noise(
+    loader: type[DataLoader], persistent_workers: bool
+) -> None:
+    dataset = Dataset([FILM] * 4, RandNoise(NOISE, prob=1.0))
+    noisy = load(loader, dataset, epochs=2, persistent_workers=persistent_workers)
+    assert len(noisy) == 8
+    assert all_differ(noisy)
+
+
+@LOADERS
+def test_two_transforms_of_one_worker_draw_different_noise(loader: type[DataLoader]) -> None:
+    transforms = [RandNoised(key, NOISE, prob=1.0) for key in ("frontal", "lateral")]
+    dataset = Dataset([{"frontal": FILM, "lateral": FILM}] * 2, transforms)
+    pairs = loader(dataset, num_workers=2)
+    assert all_differ(torch.cat([film.as_tensor() for pair in pairs for film in pair.values()]))
+
+
+@LOADERS
+def test_workers_follow_torch_manual_seed(loader: type[DataLoader]) -> None:
+    dataset = Dataset([FILM] * 4, RandNoise(NOISE, prob=1.0))
+    noisy = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        dataset.transform.set_random_state(0)
+        noisy.append(load(loader, dataset))
+    assert torch.equal(noisy[0], noisy[1])
+    assert all_differ(torch.cat(noisy[1:]))
+
+
+@LOADERS
+@pytest.mark.usefixtures("determinism_ends")
+def test_set_determinism_reproduces_workers(loader: type[DataLoader]) -> None:
+    noisy = []
+    for seed in (0, 0, 1):
+        set_determinism(seed)
+        noisy.append(load(loader, Dataset([FILM] * 4, RandNoise(NOISE, prob=1.0)), epochs=2))
+    assert torch.equal(noisy[0], noisy[1])
+    assert all_differ(torch.cat(noisy[1:]))
+
+
+def test_random_state_set_in_a_worker_is_kept() -> None:
+    def seed_worker(number: int) -> None:
+        get_worker_info().dataset.transform.set_random_state(number)
+
+    dataset = Dataset([FILM] * 4, RandNoise(NOISE, prob=1.0))
+    loaded = load(DataLoader, dataset, worker_init_fn=seed_worker)
+    for number in (0, 1):
+        dataset.transform.set_random_state(number)
+        for film in loaded[number::2]:
+            assert torch.equal(dataset.transform(FILM).as_tensor(), film)
+
+
+@pytest.mark.parametrize("prob", [0.0, 1.0])
+@pytest.mark.parametrize("kind", [Tensor.clone, MetaTensor, Tensor.numpy])
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.uint16, torch.float16, torch.float32, torch.float64]
+)
+def test_dtype_and_shape_stay_and_the_input_is_not_modified(
+    dtype: torch.dtype, kind: Callable[[Any], Any], prob: float
+) -> None:
+    full = {torch.uint8: 255, torch.uint16: 65535}.get(dtype, 1)
+    film = (FILM * full).to(dtype)
+    given = kind(film.clone())
+    noisy = RandNoise(NOISE, prob=prob)(given)
+    assert isinstance(noisy, MetaTensor)
+    assert noisy.dtype == dtype
+    assert noisy.shape == film.shape
+    assert torch.equal(torch.as_tensor(given), film)
+    assert torch.equal(noisy.as_tensor(), film) == (prob == 0)
+
+
+@pytest.mark.parametrize("prob", [0.0, 1.0])
+def test_meta_data_and_affine_stay(prob: float) -> None:
+    affine = torch.diag(torch.tensor([0.14, 0.14, 1.0, 1.0], dtype=torch.float64))
+    film = MetaTensor(FILM, affine=affine, meta={"filename_or_obj": "film.png"})
+    noisy = RandNoised("image", NOISE, prob=prob)({"image": film})["image"]
+    assert noisy.meta["filename_or_obj"] == "film.png"
+    assert torch.equal(noisy.affine, affine)
+
+
+@pytest.mark.parametrize("prob", [0.0, 1.0])
+@pytest.mark.usefixtures("no_meta")
+def test_plain_tensors_where_meta_data_is_not_tracked(prob: float) -> None:
+    assert type(RandNoise(NOISE, prob=prob)(MetaTensor(FILM))) is Tensor
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (2, 32, 32, 8)])
+def test_one_severity_for_all_channels_and_slices(shape: tuple[int, ...]) -> None:
+    noise = ElectronicNoise(se=(1, 10))
+    residual = RandNoise(noise, prob=1.0)(torch.full(shape, 0.5)).as_tensor() - 0.5
+    assert noise.drawn["se"].numel() == 1
+    sigma = 0.1 * float(noise.drawn["se"])
+    for channel in residual:
+        assert abs(channel.std() / sigma - 1) < 5 / math.sqrt(2 * channel.numel())
+
+
+def test_dictionary_aliases() -> None:
+    assert RandNoiseD is RandNoised
+    assert RandNoiseDict is RandNoised
+    assert issubclass(RandNoised, MapTransform)
+    assert issubclass(RandNoised, RandomizableTransform)
+
+
+def test_keys_share_the_draw_and_other_items_pass() -> None:
+    sample = {"frontal": FILM, "again": FILM, "mask": FILM, "id": "film"}
+    noisy = RandNoised(["frontal", "again"], RadiographicNoise((0, 4), (0, 2)), prob=1.0)(sample)
+    assert torch.equal(noisy["frontal"], noisy["again"])
+    assert not torch.equal(noisy["frontal"].as_tensor(), FILM)
+    assert noisy["mask"] is FILM
+    assert noisy["id"] == "film"
+    assert sample["frontal"] is FILM
+
+
+def test_keys_share_the_decision() -> None:
+    transform = RandNoised(["frontal", "lateral"], NOISE, prob=0.5).set_random_state(0)
+    decisions = set()
+    for _ in range(32):
+        noisy = transform({"frontal": FILM, "lateral": FILM / 2})
+        decisions.add(
+            (
+                torch.equal(noisy["frontal"].as_tensor(), FILM),
+                torch.equal(noisy["lateral"].as_tensor(), FILM / 2),
+            )
+        )
+    assert decisions == {(True, True), (False, False)}
+
+
+def test_missing_key_raises_unless_allowed() -> None:
+    with pytest.raises(KeyError, match="lateral"):
+        RandNoised(["frontal", "lateral"], NOISE)({"frontal": FILM})
+    allowed = RandNoised(["frontal", "lateral"], NOISE, allow_missing_keys=True)
+    assert set(allowed({"frontal": FILM})) == {"frontal"}
+
+
+def test_config_parser_builds_the_noise_inside() -> None:
+    config = {
+        "transform": {
+            "_target_": "cxr_noise_transforms.monai.RandNoised",
+            "keys": "image",
+            "prob": 1.0,
+            "noise": {"_target_": "cxr_noise_transforms.QuantumNoise", "sq": [0, 4]},
+        }
+    }
+    transform = ConfigParser(config).get_parsed_content("transform")
+    assert transform.noise.sq == (0.0, 4.0)
+    assert not torch.equal(transform({"image": FILM})["image"].as_tensor(), FILM)
+
+
+@pytest.mark.parametrize(
+    "transform", [RandNoise(QuantumNoise(4), prob=0.3), RandNoised("image", QuantumNoise(4), 0.3)]
+)
+def test_repr_shows_noise_and_prob(transform: RandNoise) -> None:
+    name = type(transform).__name__
+    assert repr(transform) == f"{name}(QuantumNoise(sq=4.0, n0=1000.0), prob=0.3)"
+
+
+def test_batch_without_noise_is_clean() -> None:
+    image, label = NoisyBatch()({"image": FILMS, "label": torch.arange(4)})
+    assert torch.equal(image, FILMS)
+    assert torch.equal(label, torch.arange(4))
+
+
+@pytest.mark.parametrize("ids", [IDS, torch.tensor([3, 1, 4, 15])])
+def test_a_film_gets_the_same_noise_in_every_batch(ids: list[str] | Tensor) -> None:
+    prepare = NoisyBatch(RadiographicNoise((0, 4), (0, 2)), seed=7)
+    whole, _ = prepare({"image": FILMS, "id": ids})
+    for rows in ([2], [3, 0], [1, 3, 2, 0]):
+        part, _ = prepare({"image": FILMS[rows], "id": [ids[row] for row in rows]})
+        assert torch.equal(part, whole[rows])
+
+
+def test_noise_differs_between_films_and_base_seeds() -> None:
+    noisy = [NoisyBatch(NOISE, seed=seed)({"image": FILMS, "id": IDS})[0] for seed in range(4)]
+    assert all_differ(torch.cat(noisy))
+
+
+def test_batch_without_seed_draws_anew_from_torch() -> None:
+    prepare = NoisyBatch(NOISE)
+    torch.manual_seed(0)
+    first = torch.cat([prepare({"image": FILMS})[0] for _ in range(2)])
+    torch.manual_seed(0)
+    assert torch.equal(prepare({"image": FILMS})[0], first[:4])
+    assert all_differ(first)
+
+
+def test_id_key_names_the_identities() -> None:
+    batch = {"image": FILMS, "id": IDS, "name": IDS[::-1]}
+    by_name, _ = NoisyBatch(NOISE, seed=0, id_key="name")(batch)
+    assert torch.equal(by_name.flip(0), NoisyBatch(NOISE, seed=0)(batch)[0])
+
+
+def test_channels_hold_the_same_noise() -> None:
+    batch = {"image": FILMS, "id": IDS}
+    grey, _ = NoisyBatch(NOISE, seed=0)(batch)
+    expanded, _ = NoisyBatch(NOISE, seed=0, channels=3)(batch)
+    assert torch.equal(expanded, grey.repeat(1, 3, 1, 1))
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.5, 0.25), (0.5, 1.0), (0.0, 0.25)])
+def test_normalisation_follows_the_noise(mean: float, std: float) -> None:
+    batch = {"image": FILMS, "id": IDS}
+    grey, _ = NoisyBatch(NOISE, seed=0)(batch)
+    normalised, _ = NoisyBatch(NOISE, seed=0, mean=mean, std=std)(batch)
+    assert torch.equal(normalised, (grey - mean) / std)
+
+
+@pytest.mark.parametrize("space", [(16, 16), (16, 16, 3)])
+def test_normalisation_per_channel(space: tuple[int, ...]) -> None:
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    batch = {"image": torch.full((4, 1, *space), 0.5), "id": IDS}
+    grey, _ = NoisyBatch(NOISE, seed=0)(batch)
+    normalised, _ = NoisyBatch(NOISE, seed=0, channels=3, mean=mean, std=std)(batch)
+    expected = [(grey[:, 0] - m) / s for m, s in zip(mean, std, strict=True)]
+    assert torch.equal(normalised, torch.stack(expected, 1))
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_pairs_of_image_and_label_pass(kind: Callable[[Any], Any]) -> None:
+    labels = torch.arange(4)
+    image, label = NoisyBatch(NOISE)(kind([FILMS, labels]))
+    assert all_differ(image)
+    assert torch.equal(label, labels)
+
+
+def test_a_batch_of_images_alone_has_no_label() -> None:
+    assert NoisyBatch(NOISE)({"image": FILMS})[1] is None
+    assert NoisyBatch(NOISE)(FILMS)[1] is None
+
+
+def test_batch_keeps_meta_data_and_the_loaded_image() -> None:
+    films = MetaTensor(FILMS.clone(), meta={"filename_or_obj": IDS})
+    image, _ = NoisyBatch(NOISE, channels=3, mean=0.5, std=0.5)({"image": films})
+    assert image.meta["filename_or_obj"] == IDS
+    assert torch.equal(films.as_tensor(), FILMS)
+
+
+@pytest.mark.parametrize(
+    ("batch", "found"), [({"image": FILMS}, r"\['image'\]"), ((FILMS, torch.arange(4)), "no keys")]
+)
+def test_seed_without_identities_is_refused(batch: Any, found: str) -> None:
+    with pytest.raises(KeyError, match=f"seed=7 needs the images' identities.*'name'.*{found}"):
+        NoisyBatch(NOISE, seed=7, id_key="name")(batch)
+
+
+def test_channels_of_a_colour_image_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"channels=3 expands a grey image .* \(4, 3, 16, 16\)"):
+        NoisyBatch(NOISE, channels=3)({"image": FILMS.expand(4, 3, 16, 16)})
+
+
+def test_normalisation_of_an_integer_image_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"need a float image, got torch.uint8"):
+        NoisyBatch(mean=0.5)({"image": (FILMS * 255).to(torch.uint8)})
+
+
+def test_evaluator_feeds_the_prepared_batch_to_the_network() -> None:
+    prepare = NoisyBatch(NOISE, seed=0, mean=0.5, std=0.25, channels=3)
+    batch = {"image": FILMS, "label": torch.zeros(4, 1, 16, 16), "id": IDS}
+    network = torch.nn.Conv2d(3, 1, kernel_size=1)
+    evaluator = SupervisedEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=[batch],
+        network=network,
+        prepare_batch=prepare,
+        decollate=False,
+    )
+    evaluator.run()
+    with torch.no_grad():
+        expected = network(prepare(batch)[0])
+    assert torch.equal(evaluator.state.output["pred"], expected)
+    assert torch.equal(evaluator.state.output["label"], batch["label"])

@@ -1,0 +1,216 @@
+import copy
+import math
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+pytest.importorskip("torchvision")
+
+import PIL.Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from cxr_noise_transforms import ElectronicNoise, QuantumNoise
+from cxr_noise_transforms.torchvision import Noise
+
+FILM = torch.full((1, 16, 16), 0.5)
+# continuous noise: two draws never agree by chance
+NOISE = ElectronicNoise(se=1)
+MASK = tv_tensors.Mask(torch.eye(16))
+BOXES = tv_tensors.BoundingBoxes(
+    torch.tensor([[1.0, 2.0, 8.0, 9.0]]), format="XYXY", canvas_size=(16, 16)
+)
+LABEL = torch.tensor([0.5])
+
+
+class Films(Dataset):
+    def __init__(self, transform: v2.Transform) -> None:
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.transform(FILM)
+
+
+def all_differ(films: Tensor) -> bool:
+    return len(films.flatten(1).unique(dim=0)) == len(films)
+
+
+def test_dictionaries_keep_masks_boxes_and_labels() -> None:
+    sample = {
+        "label": LABEL,
+        "image": tv_tensors.Image(FILM),
+        "mask": MASK,
+        "boxes": BOXES,
+        "view": "frontal",
+    }
+    noisy = v2.Compose([Noise(NOISE)])(sample)
+    assert not torch.equal(noisy["image"], FILM)
+    for name in ("label", "mask", "boxes", "view"):
+        assert noisy[name] is sample[name]
+
+
+def test_masks_are_not_taken_for_films() -> None:
+    mask, boxes = Noise(NOISE)(MASK, BOXES)
+    assert mask is MASK
+    assert boxes is BOXES
+
+
+def test_tuples_keep_all_but_the_first_pure_tensor() -> None:
+    image, label, view, mask = v2.Compose([Noise(NOISE)])((FILM, LABEL, FILM, MASK))
+    assert not torch.equal(image, FILM)
+    assert label is LABEL
+    assert view is FILM
+    assert mask is MASK
+
+
+def test_two_images_of_a_sample_get_different_noise() -> None:
+    frontal, lateral = Noise(NOISE)(tv_tensors.Image(FILM), tv_tensors.Image(FILM))
+    assert all_differ(torch.stack([frontal, lateral, FILM]))
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        (Tensor, (1, 16, 16)),
+        (Tensor, (4, 1, 16, 16)),
+        (tv_tensors.Image, (1, 16, 16)),
+        (tv_tensors.Image, (4, 3, 16, 16)),
+        (tv_tensors.Video, (5, 1, 16, 16)),
+        (tv_tensors.Video, (2, 5, 1, 16, 16)),
+    ],
+)
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.uint16, torch.float16, torch.float32, torch.float64]
+)
+def test_type_dtype_and_shape_stay_and_the_input_is_not_modified(
+    dtype: torch.dtype, kind: type[Tensor], shape: tuple[int, ...], p: float
+) -> None:
+    full = {torch.uint8: 255, torch.uint16: 65535}.get(dtype, 1)
+    film = torch.full(shape, 0.5 * full).to(dtype)
+    given = film.clone().as_subclass(kind)
+    noisy = Noise(NOISE, p=p)(given)
+    assert type(noisy) is kind
+    assert noisy.dtype == dtype
+    assert noisy.shape == shape
+    assert torch.equal(given, film)
+    assert torch.equal(noisy, film) == (p == 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "severities"),
+    [
+        (Tensor, (3, 64, 64), ()),
+        (Tensor, (4, 1, 64, 64), (4,)),
+        (tv_tensors.Image, (4, 1, 64, 64), (4,)),
+        (tv_tensors.Video, (5, 1, 64, 64), (1,)),
+        (tv_tensors.Video, (2, 5, 1, 64, 64), (2,)),
+    ],
+)
+def test_one_severity_per_film_of_a_batch_and_per_video(
+    kind: type[Tensor], shape: tuple[int, ...], severities: tuple[int, ...]
+) -> None:
+    noise = ElectronicNoise(se=(1, 10))
+    residual = Noise(noise)(torch.full(shape, 0.5).as_subclass(kind)).as_subclass(Tensor) - 0.5
+    drawn = noise.drawn["se"]
+    assert drawn.shape == severities
+    assert drawn.unique().numel() == drawn.numel()
+    for severity, film in zip(drawn.reshape(-1), residual.reshape(drawn.numel(), -1), strict=True):
+        assert abs(film.std() / (0.1 * severity) - 1) < 5 / math.sqrt(2 * film.numel())
+
+
+def test_films_of_a_batch_are_independent() -> None:
+    assert all_differ(Noise(NOISE)(FILM.expand(8, 1, 16, 16)))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_pil_images_are_refused(place: int) -> None:
+    sample = [FILM, FILM]
+    sample[place] = PIL.Image.new("L", (16, 16))
+    with pytest.raises(TypeError, match=r"got a PIL image: put .*v2\.ToImage\(\) before it"):
+        Noise(NOISE)(*sample)
+
+
+def test_pil_images_pass_through_to_image() -> None:
+    transform = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), Noise(NOISE)])
+    noisy = transform(PIL.Image.new("L", (64, 64), color=255))
+    assert isinstance(noisy, tv_tensors.Image)
+    assert abs(noisy.mean() - 1) < 5 * 0.1 / 64
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+def test_p_is_the_fraction_of_noisy_samples(p: float) -> None:
+    torch.manual_seed(0)
+    transform = Noise(NOISE, p=p)
+    n = 1000
+    noisy = sum(not torch.equal(transform(FILM), FILM) for _ in range(n))
+    assert abs(noisy / n - p) <= 5 * math.sqrt(p * (1 - p) / n)
+
+
+def test_random_apply_gates_the_noise() -> None:
+    torch.manual_seed(0)
+    transform = v2.RandomApply([Noise(NOISE)], p=0.3)
+    n = 1000
+    noisy = sum(not torch.equal(transform(FILM), FILM) for _ in range(n))
+    assert abs(noisy / n - 0.3) <= 5 * math.sqrt(0.3 * 0.7 / n)
+
+
+def test_images_of_a_sample_share_the_decision() -> None:
+    torch.manual_seed(0)
+    transform = Noise(NOISE, p=0.5)
+    decisions = set()
+    for _ in range(32):
+        noisy = transform(tv_tensors.Image(FILM), tv_tensors.Image(FILM))
+        decisions.add(tuple(torch.equal(film, FILM) for film in noisy))
+    assert decisions == {(True, True), (False, False)}
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1])
+def test_p_must_be_a_probability(p: float) -> None:
+    with pytest.raises(ValueError, match=f"p must be a probability between 0 and 1, got {p}"):
+        Noise(NOISE, p=p)
+
+
+def test_torch_manual_seed_reproduces() -> None:
+    transform = v2.Compose([v2.RandomHorizontalFlip(), Noise(QuantumNoise(sq=(0, 4)), p=0.5)])
+    noisy = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        noisy.append(torch.stack([transform(FILM) for _ in range(8)]))
+    assert torch.equal(noisy[0], noisy[1])
+    assert not torch.equal(noisy[1], noisy[2])
+
+
+def test_workers_and_epochs_draw_different_noise() -> None:
+    loader = DataLoader(Films(Noise(NOISE)), num_workers=2)
+    noisy = []
+    for seed in (0, 0):
+        torch.manual_seed(seed)
+        noisy.append(torch.cat([film for _ in range(2) for film in loader]))
+    assert len(noisy[0]) == 8
+    assert all_differ(noisy[0])
+    assert torch.equal(noisy[0], noisy[1])
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))])  # noqa: S301
+def test_copies_give_the_same_noise(duplicate: Callable[[Any], Any]) -> None:
+    transform = Noise(QuantumNoise(sq=(0, 4)), p=0.9)
+    copied = duplicate(transform)
+    torch.manual_seed(0)
+    noisy = transform(FILM)
+    torch.manual_seed(0)
+    assert torch.equal(copied(FILM), noisy)
+
+
+def test_repr_shows_p_and_noise() -> None:
+    shown = repr(v2.Compose([Noise(QuantumNoise(4), p=0.3)]))
+    assert "p=0.3" in shown
+    assert "QuantumNoise(sq=4.0, n0=1000.0)" in shown
