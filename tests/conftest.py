@@ -18,6 +18,9 @@ from cxr_noise_transforms import (
     radiographic_noise,
 )
 
+# on small images threads wait for each other longer than they work, above all on a shared machine
+torch.set_num_threads(1)
+
 
 def _both(image: Tensor, severity: object, **arguments: object) -> Tensor:
     return radiographic_noise(image, severity, severity, **arguments)

@@ -1,4 +1,4 @@
-"""The laws of the noise: functions that take a sampler and raise AssertionError where it breaks one.
+"""The laws of the noise: functions that raise AssertionError where a sampler breaks one.
 
 A sampler is any ``noise(image) -> noisy image``. Tolerances are never typed: the moments must lie
 within ``STANDARD_ERRORS`` of their law, with the standard error computed from the number of pixels

@@ -142,9 +142,7 @@ Refusal = type[Exception]
 
 @pytest.mark.parametrize(("image", "error", "message"), IMAGES)
 @pytest.mark.parametrize("severity", [0.0, 1.0, (0.0, 1.0)])
-def test_images(
-    noise: Noise, severity: float, image: object, error: Refusal, message: str
-) -> None:
+def test_images(noise: Noise, severity: float, image: object, error: Refusal, message: str) -> None:
     with pytest.raises(error, match=message):
         noise(image, severity)
 
@@ -277,13 +275,13 @@ def test_base_seeds(seed: object) -> None:
 
 @pytest.mark.xfail(strict=True, raises=NotImplementedError, reason="its layout is not checked")
 def test_a_sparse_severity(noise: Noise) -> None:
-    with pytest.raises(TypeError, match="s[qe] must be a dense tensor"):
+    with pytest.raises(TypeError, match=r"s[qe] must be a dense tensor"):
         noise(IMAGE, torch.ones(2).to_sparse())
 
 
 def test_a_refused_call_leaves_the_generators_alone(noise: Noise) -> None:
     before = torch.get_rng_state()
     for severity in (-1.0, torch.ones(3), (2.0, 1.0)):
-        with pytest.raises(ValueError, match="s[qe]"):
+        with pytest.raises(ValueError, match=r"s[qe]"):
             noise(IMAGE, severity)
     assert torch.equal(torch.get_rng_state(), before)

@@ -111,11 +111,9 @@ def test_one_graph_serves_every_batch_size(noise: nn.Module, device: str) -> Non
 
 def test_seeded_noise_is_the_same_compiled(module: Module, device: str) -> None:
     image = torch.rand(2, 1, 8, 8, device=device)
-    for severity in (2.0, (1.0, 3.0)):
-        noise = module(severity)
-        compiled = torch.compile(noise, backend="eager")
-        for seed in (3, torch.tensor([3, 4])):
-            assert torch.equal(compiled(image, seed=seed), noise(image, seed=seed))
+    noise = module((1.0, 3.0))
+    compiled = torch.compile(noise, backend="eager")
+    assert torch.equal(compiled(image, seed=3), noise(image, seed=3))
 
 
 # nn.Module
@@ -174,8 +172,10 @@ REPRS = (
     (ElectronicNoise(0.5, clip=True), "ElectronicNoise(se=0.5, sigma0=0.1, clip=True)"),
     (
         RadiographicNoise(torch.tensor([1.0, 2.0]), 3, value_range=(-1024, 1024)),
-        "RadiographicNoise(sq=[1.0, 2.0], se=3.0, n0=1000.0, sigma0=0.1, "
-        "value_range=(-1024.0, 1024.0))",
+        (
+            "RadiographicNoise(sq=[1.0, 2.0], se=3.0, n0=1000.0, sigma0=0.1, "
+            "value_range=(-1024.0, 1024.0))"
+        ),
     ),
 )
 

@@ -57,9 +57,7 @@ def test_manual_seed_reproduces_and_calls_differ(noise: Noise, image: Tensor) ->
     assert not torch.equal(first, second)
 
 
-def test_a_generator_reproduces_and_calls_differ(
-    noise: Noise, image: Tensor, device: str
-) -> None:
+def test_a_generator_reproduces_and_calls_differ(noise: Noise, image: Tensor, device: str) -> None:
     generator = torch.Generator(device).manual_seed(3)
     first, second = (noise(image, 2.0, generator=generator) for _ in range(2))
     generator.manual_seed(3)
@@ -98,6 +96,16 @@ def test_severity_zero_draws_nothing(noise: Noise, image: Tensor, device: str) -
 # seeds
 
 
+def test_the_number_of_threads_changes_no_noise(noise: Noise) -> None:
+    image = torch.rand(2, 1, 256, 256)
+    single = noise(image, 2.0, seed=0)
+    torch.set_num_threads(2)
+    try:
+        assert torch.equal(noise(image, 2.0, seed=0), single)
+    finally:
+        torch.set_num_threads(1)
+
+
 def test_seeds_reproduce_and_differ(noise: Noise, image: Tensor) -> None:
     seeds = (0, 1, 2, -1, 2**31, 2**32, 2**63, torch.tensor(5), torch.tensor([7, 8]))
     noisy = [noise(image, 2.0, seed=seed) for seed in seeds]
@@ -114,15 +122,23 @@ def test_the_batch_of_an_int_is_the_batch_of_its_image_seeds(noise: Noise, image
     assert torch.equal(noise(image, 2.0, seed=torch.tensor(9)), explicit)
 
 
+def test_three_axes_are_one_image_until_an_argument_is_per_image(
+    noise: Noise, image: Tensor
+) -> None:
+    film = image[:, 0]
+    channels = noise(film, 2.0, seed=9)
+    batch = noise(film, torch.tensor([2.0, 2.0]), seed=9)
+    assert torch.equal(batch, noise(film, 2.0, seed=image_seeds(9, range(2))))
+    assert not torch.equal(batch[1], channels[1])
+
+
 def test_images_of_equal_seed_get_equal_noise(noise: Noise, image: Tensor) -> None:
     twice = image[:1].repeat(2, 1, 1, 1)
     first, second = noise(twice, 2.0, seed=torch.tensor([4, 4]))
     assert torch.equal(first, second)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OverflowError, reason="2**63 is added to the numpy integer"
-)
+@pytest.mark.xfail(strict=True, raises=OverflowError, reason="2**63 is added to the numpy integer")
 @pytest.mark.parametrize("integer", [np.uint8(5), np.int64(5)], ids=repr)
 def test_numpys_integers_are_integers(noise: Noise, image: Tensor, integer: np.integer) -> None:
     assert torch.equal(noise(image, 2.0, seed=integer), noise(image, 2.0, seed=5))

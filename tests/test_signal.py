@@ -159,9 +159,7 @@ def test_integer_images_are_float_noise_rounded_and_saturated(
 
 def test_integer_images_ignore_the_value_range(noise: Noise) -> None:
     image = torch.arange(64, dtype=torch.uint8).reshape(1, 8, 8)
-    assert torch.equal(
-        noise(image, 2.0, value_range=XRAY_RANGE, seed=1), noise(image, 2.0, seed=1)
-    )
+    assert torch.equal(noise(image, 2.0, value_range=XRAY_RANGE, seed=1), noise(image, 2.0, seed=1))
 
 
 def test_saturation_never_wraps_around(device: str) -> None:
@@ -280,9 +278,7 @@ def test_infinity_saturates(noise: Noise, device: str) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -3.0, 1e30])
-def test_a_hostile_pixel_leaves_other_images_alone(
-    noise: Noise, value: float, device: str
-) -> None:
+def test_a_hostile_pixel_leaves_other_images_alone(noise: Noise, value: float, device: str) -> None:
     image = torch.rand(3, 1, 8, 8, device=device)
     broken = image.clone()
     broken[1, 0, 2, 3] = value
@@ -313,7 +309,18 @@ def test_a_huge_signal_keeps_its_relative_noise(value: float, sq: float, device:
     laws.within(noisy.mean(), image[0, 0], error, "mean of a huge signal")
 
 
-@pytest.mark.parametrize("sq", [0.1, 1.0, 10.0])
+@pytest.mark.parametrize(
+    "sq",
+    [
+        pytest.param(
+            1e-3,
+            marks=pytest.mark.xfail(strict=True, reason="the rate overflows float32: infinity"),
+        ),
+        0.1,
+        1.0,
+        10.0,
+    ],
+)
 def test_a_huge_signal_is_no_garbage_in_float32(sq: float, device: str) -> None:
     image = torch.logspace(0, 30, 31, device=device).expand(8, 31)
     noisy = quantum_noise(image, sq, seed=0)

@@ -64,7 +64,7 @@ class Sweep:
             self._evaluate(arch)
         table = pd.concat(
             [
-                pd.read_csv(self._cell_file(arch, sq, se, seed), float_precision="round_trip")
+                pd.read_csv(self._cell_file(arch, sq, se, seed))
                 for arch, seed, (sq, se) in product(architectures, self.noise_seeds, self.cells)
             ],
             ignore_index=True,
