@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import monai
 import pandas as pd
+import torch
 from monai.bundle import ConfigWorkflow
 from tqdm import tqdm
 
-from cxr_noise_transforms import LADDER, RadiographicNoise
+from cxr_noise_transforms import LADDER, RadiographicNoise, __version__
 
 from .files import whole_file
 
@@ -52,7 +56,7 @@ class Sweep:
 
         Returns:
             One row per network, cell, noise seed, film, organ and metric; also written to
-            ``per_image.csv``.
+            ``per_image.csv``, with settings, versions and machine in ``run.json``.
 
         Raises:
             ValueError: ``out`` holds a sweep with other settings.
@@ -71,15 +75,12 @@ class Sweep:
         )
         with whole_file(self.out / "per_image.csv") as beside:
             table.to_csv(beside, index=False)
+        self._write_provenance(architectures)
         return table
 
     def evaluation(self, arch: str) -> ConfigWorkflow:
         """The bundle's evaluation of a trained network, initialised, its test films cached."""
         return self._workflow("evaluate", arch, handlers=[])
-
-    def training_record(self, arch: str) -> dict[str, Any]:
-        """Epochs run and the best validation loss of a trained network."""
-        return json.loads((self.out / arch / "training.json").read_text())
 
     def _train(self, arch: str) -> None:
         record = self.out / arch / "training.json"
@@ -168,6 +169,27 @@ class Sweep:
     def _cell_file(self, arch: str, sq: float, se: float, seed: int) -> Path:
         return self.out / arch / "cells" / f"sq{sq:g}_se{se:g}_seed{seed}.csv"
 
+    def _write_provenance(self, architectures: Sequence[str]) -> None:
+        run = {
+            "settings": {**self.options, **self.training, "dataset_dir": self._dataset_name()},
+            "networks": {
+                arch: json.loads((self.out / arch / "training.json").read_text())
+                for arch in architectures
+            },
+            "package": __version__,
+            "torch": torch.__version__,
+            "monai": monai.__version__,
+            "python": platform.python_version(),
+            "machine": _machine(),
+        }
+        with whole_file(self.out / "run.json") as beside:
+            beside.write_text(json.dumps(run, indent=1))
+
+    def _dataset_name(self) -> str:
+        # a folder's place on one machine means nothing on another
+        folder = self.options["dataset_dir"]
+        return "phantom" if folder is None else Path(folder).name
+
     def _check_settings(self) -> None:
         path = self.out / "settings.json"
         settings = json.loads(json.dumps({**self.options, **self.training}))
@@ -186,3 +208,9 @@ class Sweep:
             return
         with whole_file(path) as beside:
             beside.write_text(json.dumps(settings, indent=1))
+
+
+def _machine() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} CPU, {os.cpu_count()} cores"

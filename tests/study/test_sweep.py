@@ -104,7 +104,7 @@ def test_an_interrupted_training_starts_again(
     (tmp_path / "Unet" / "model.pt").write_bytes(b"half")
     again = sweep(tmp_path).run(["Unet"])
     assert np.allclose(again.value, finished[1].value, atol=1e-3)
-    record = sweep(tmp_path).training_record("Unet")
+    record = json.loads((tmp_path / "run.json").read_text())["networks"]["Unet"]
     assert record["epochs"] == 2
     assert record["best_epoch"] in (1, 2)
 

@@ -1,0 +1,41 @@
+"""What the README shows is what the package does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cxr_noise_transforms import electronic_sigma, electronic_snr, photons_per_pixel, quantum_snr
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_snippets_run(snippet: str) -> None:
+    for library in ("monai", "kornia", "torchvision"):
+        if f"from {library}" in snippet:
+            pytest.importorskip(library)
+    exec(compile(snippet, "README.md", "exec"), {})  # noqa: S102 (that is the test)
+
+
+def test_there_is_a_snippet_for_every_pipeline() -> None:
+    for library in ("torch", "monai", "kornia", "torchvision"):
+        assert any(f"from {library}" in s or f"import {library}" in s for s in SNIPPETS)
+
+
+def test_the_severity_table_is_computed() -> None:
+    table = README.split("<!-- severities -->")[1].split("<!-- end of severities -->")[0]
+    rows = [line for line in table.strip().splitlines() if line[2].isdigit()]
+    assert rows == [
+        f"| {s} | {photons_per_pixel(float(s)):.4g} | {quantum_snr(0.5, float(s)):.1f} "
+        f"| {electronic_sigma(float(s)):g} | {electronic_snr(0.5, float(s)):.2f} |"
+        for s in (1, 2, 4, 6, 8, 10)
+    ]
+
+
+def test_linked_files_exist() -> None:
+    root = Path(__file__).parents[1]
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    assert all((root / link).is_file() for link in links)
