@@ -97,10 +97,14 @@ def check_randomness(
             raise TypeError(f"seed must be int64 when given as a tensor, got {seed.dtype}")
         if seed.ndim > 1:
             raise ValueError(f"seed must have shape (B,), one per image, got {tuple(seed.shape)}")
-    elif seed is not None and (not isinstance(seed, numbers.Integral) or isinstance(seed, bool)):
-        raise TypeError(
-            f"seed must be an int or an int64 tensor (B,), got {type(seed).__name__} {seed!r}"
-        )
+    elif seed is not None:
+        check_integer_seed(seed, "an int or an int64 tensor (B,)")
+
+
+def check_integer_seed(seed: object, expected: str = "an int") -> None:
+    """Refuse a seed that is not an integer."""
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+        raise TypeError(f"seed must be {expected}, got {type(seed).__name__} {seed!r}")
 
 
 def count_images(image: Tensor, **per_image: Severity | int | None) -> int | None:
@@ -136,6 +140,8 @@ def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
             f"{name} must be a number or have shape (B,), one severity per image, "
             f"got shape {tuple(severity.shape)}"
         )
+    if severity.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got layout {severity.layout}")
     if severity.dtype == torch.bool or severity.is_complex():
         raise TypeError(f"{name} must be real, got {severity.dtype}")
     # reading a device's tensor back would stall it, and tracing has no values to read

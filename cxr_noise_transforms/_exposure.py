@@ -75,6 +75,7 @@ def draw_severities(
 def _broadcast(severity: float | Tensor, signal: Tensor) -> Tensor:
     if not isinstance(severity, Tensor):
         # a tensor of one element, so that a number and a tensor go through the same arithmetic
+        severity = min(severity, torch.finfo(signal.dtype).max)
         return torch.full((1,) * signal.ndim, severity, dtype=signal.dtype, device=signal.device)
     severity = severity.to(signal.device, signal.dtype, non_blocking=True)
     return severity.reshape(-1, *(1,) * (signal.ndim - 1))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-# above this rate a count is a rescaled draw at this rate: torch.poisson overflows further up
-# (pytorch#86782), and in float32 a Poisson step is there far below the resolution of the count
-_LARGEST_RATE = 2.0**30
+from ._checks import check_integer_seed
+
 # multipliers of the splitmix64 finaliser (Steele, Lea and Flood 2014), as signed words
 _MIX = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 # hashed with the seed apart from the noise, which is then the same for a drawn severity and for
@@ -33,13 +33,14 @@ def image_seeds(seed: int, image_ids: Tensor | Iterable[int | str]) -> Tensor:
         image 0 keeps the base seed.
 
     Raises:
-        TypeError: an identity is neither an integer nor a string.
+        TypeError: the seed is no int, or an identity neither an integer nor a string.
 
     Example:
         >>> first = image_seeds(7, ["film_b.png", "film_a.png"])
         >>> bool((first == image_seeds(7, ["film_a.png", "film_b.png"]).flip(0)).all())
         True
     """
+    check_integer_seed(seed)
     if isinstance(image_ids, Tensor):
         if image_ids.dtype != torch.int64 or image_ids.ndim != 1:
             raise TypeError(
@@ -81,7 +82,7 @@ def draw_severity(
     """Severities uniform within ``bounds``, ``(B,)`` for a batch and ``()`` for one image."""
     if seed is None:
         shape = () if images is None else (images,)
-        uniform = torch.rand(shape, generator=generator, device=image.device)
+        uniform = torch.rand(shape, device=image.device, **_given(generator))
     else:
         # 24 bits of a hash of the seed: the same severity on every device
         word = _mix(_mix(_streams(seed, images)) ^ _SEVERITY_SALT[name])
@@ -91,18 +92,16 @@ def draw_severity(
 
 
 def poisson(rate: Tensor, source: Source) -> Tensor:
-    """Poisson counts; a negative rate counts nothing, NaN stays NaN, infinity stays infinite."""
-    counts = _draw(torch.poisson, rate.clamp(0.0, _LARGEST_RATE).nan_to_num(nan=0.0), source)
-    # written as a factor so that an infinite rate gives infinity and not inf - inf
-    large = rate * (1 + (counts - _LARGEST_RATE) / (rate * _LARGEST_RATE).sqrt())
-    return torch.where(rate <= _LARGEST_RATE, counts, large)
+    """Poisson counts; nothing is counted where the rate is negative or NaN."""
+    return _draw(torch.poisson, rate.clamp(min=0.0).nan_to_num(nan=0.0), source)
 
 
 def normal(like: Tensor, source: Source) -> Tensor:
     """Standard normal numbers in the shape, dtype and device of ``like``."""
 
     def randn(image: Tensor, generator: torch.Generator | None) -> Tensor:
-        return torch.randn(image.shape, dtype=image.dtype, device=image.device, generator=generator)
+        shape, dtype, device = image.shape, image.dtype, image.device
+        return torch.randn(shape, dtype=dtype, device=device, **_given(generator))
 
     return _draw(randn, like, source)
 
@@ -113,6 +112,11 @@ def _draw(sample: Callable[..., Tensor], images: Tensor, source: Source) -> Tens
         drawn = [sample(image, generator=g) for image, g in zip(images, source, strict=True)]
         return torch.stack(drawn) if drawn else torch.empty_like(images)
     return sample(images, generator=source)
+
+
+def _given(generator: torch.Generator | None) -> dict[str, Any]:
+    # with generator=None spelled out, torch refuses symbolic shapes
+    return {} if generator is None else {"generator": generator}
 
 
 def _streams(seed: int | Tensor, images: int | None) -> Tensor:
@@ -159,4 +163,4 @@ def _identity(image_id: int | str) -> int:
 
 def _signed(word: int) -> int:
     """The low 64 bits of an integer as a signed word."""
-    return (word + 2**63) % 2**64 - 2**63
+    return (operator.index(word) + 2**63) % 2**64 - 2**63

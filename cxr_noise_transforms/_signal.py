@@ -30,19 +30,21 @@ def to_signal(image: Tensor, digitiser: Digitiser) -> Tensor:
 
 def to_image(noisy: Tensor, image: Tensor, exposed: Tensor, digitiser: Digitiser) -> Tensor:
     """The noisy signal as an image like ``image``; where not ``exposed``, ``image`` itself."""
+    full = FULL_SCALE.get(image.dtype)
+    if digitiser.clip or digitiser.bits is not None:
+        noisy = noisy.clamp(0.0, 1.0)
     if digitiser.bits is not None:
         steps = 2**digitiser.bits - 1
-        noisy = (noisy.clamp(0.0, 1.0) * steps).round() / steps
-    elif digitiser.clip:
-        noisy = noisy.clamp(0.0, 1.0)
-    if image.dtype in FULL_SCALE:
-        full = FULL_SCALE[image.dtype]
+        # an integer image is rounded to its own levels below, and only once
+        if full is None or steps < full:
+            noisy = (noisy * steps).round() / steps
+    if full is not None:
         noisy = (noisy * full).round().clamp(0.0, full)
     elif digitiser.value_range != (0, 1):
         low, high = digitiser.value_range
         noisy = low + noisy * (high - low)
-    # compared in the signal's dtype, which holds every value of the image exactly
-    result = torch.where(exposed, noisy, image.to(noisy.dtype)).to(image.dtype)
+    # chosen in the image's dtype: a way through float32 rewrites the bits of a half-precision NaN
+    result = torch.where(exposed, noisy.to(image.dtype), image)
     if result.stride() != image.stride():
         result = torch.empty_like(image).copy_(result)
     return result

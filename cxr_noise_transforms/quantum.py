@@ -14,12 +14,22 @@ from ._module import describe, hold_severity
 from ._random import Source, poisson
 from .severity import N0
 
+# above this rate the noise is a draw at this rate, rescaled: torch.poisson overflows further up
+# (pytorch#86782), and a step of one photon is there below the resolution of float32
+_LARGEST_RATE = 2.0**30
+# signal per photon from which on a float32 image holds no photon; its product stays finite
+_LARGEST_GAIN = 1e30
+
 
 def count_photons(signal: Tensor, source: Source, sq: Tensor, *, n0: float) -> Tensor:
     """The quantum noise model on a checked signal, with ``sq`` broadcast over it."""
-    gain = sq.square() / n0
-    counts = poisson(torch.where(gain > 0, signal / gain, 0.0), source)
-    return torch.where(gain > 0, counts * gain, signal)
+    gain = (sq.square() / n0).clamp(max=_LARGEST_GAIN)
+    rate = torch.where(gain > 0, signal / gain, 0.0)
+    counts = poisson(rate.clamp(max=_LARGEST_RATE), source)
+    # a factor, so that infinity stays infinity instead of becoming inf - inf
+    relative = (counts - _LARGEST_RATE) * (gain / signal / _LARGEST_RATE).sqrt()
+    noisy = torch.where(rate <= _LARGEST_RATE, counts * gain, signal * (1 + relative))
+    return torch.where(gain > 0, noisy, signal)
 
 
 def quantum_noise(

@@ -65,8 +65,9 @@ def test_the_pattern_does_not_depend_on_the_signal(device: str) -> None:
     torch.testing.assert_close(electronic_noise(black, 1.0, seed=3) + 1, white)
 
 
-def test_module_and_function_agree(device: str) -> None:
+@pytest.mark.parametrize("digitiser", [{}, {"clip": True}, {"bits": 3}], ids=str)
+def test_module_and_function_agree(digitiser: dict[str, object], device: str) -> None:
     image = torch.rand(2, 1, 8, 8, device=device)
-    arguments = {"sigma0": 0.2, "value_range": (0.0, 2.0), "clip": True, "bits": 10}
+    arguments = {"sigma0": 0.2, "value_range": (0.0, 2.0), **digitiser}
     made = ElectronicNoise(3.0, **arguments)(image, seed=5)
     assert torch.equal(made, electronic_noise(image, 3.0, **arguments, seed=5))

@@ -102,8 +102,9 @@ def test_snr_falls_as_severity_rises() -> None:
     assert spreads == sorted(spreads)
 
 
-def test_module_and_function_agree(device: str) -> None:
+@pytest.mark.parametrize("digitiser", [{}, {"clip": True}, {"bits": 3}], ids=str)
+def test_module_and_function_agree(digitiser: dict[str, object], device: str) -> None:
     image = torch.rand(2, 1, 8, 8, device=device)
-    arguments = {"n0": 500.0, "value_range": (0.0, 2.0), "clip": True, "bits": 10}
+    arguments = {"n0": 500.0, "value_range": (0.0, 2.0), **digitiser}
     made = QuantumNoise(3.0, **arguments)(image, seed=5)
     assert torch.equal(made, quantum_noise(image, 3.0, **arguments, seed=5))

@@ -87,8 +87,9 @@ def test_an_exposure_saturates_once(device: str) -> None:
     )
 
 
-def test_module_and_function_agree(device: str) -> None:
+@pytest.mark.parametrize("digitiser", [{}, {"clip": True}, {"bits": 3}], ids=str)
+def test_module_and_function_agree(digitiser: dict[str, object], device: str) -> None:
     image = torch.rand(2, 1, 8, 8, device=device)
-    arguments = {"n0": 500.0, "sigma0": 0.2, "value_range": (0.0, 2.0), "clip": True, "bits": 10}
+    arguments = {"n0": 500.0, "sigma0": 0.2, "value_range": (0.0, 2.0), **digitiser}
     made = RadiographicNoise(3.0, 2.0, **arguments)(image, seed=5)
     assert torch.equal(made, radiographic_noise(image, 3.0, 2.0, **arguments, seed=5))
