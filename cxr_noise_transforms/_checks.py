@@ -14,6 +14,7 @@ from ._signal import FULL_SCALE, Digitiser
 
 Severity = float | Tensor | Sequence[float]
 
+BACKENDS = ("torch", "numpy")
 _DTYPES = (*FULL_SCALE, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -61,6 +62,13 @@ def check_scale(name: str, scale: float) -> float:
     if not 0 < scale < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {scale}")
     return float(scale)
+
+
+def check_backend(backend: str | None) -> str | None:
+    """Refuse a backend that does not exist."""
+    if backend not in (None, *BACKENDS):
+        raise ValueError(f"backend must be None or one of {', '.join(BACKENDS)}, got {backend!r}")
+    return backend
 
 
 def check_digitiser(value_range: Sequence[float], clip: bool, bits: int | None) -> Digitiser:

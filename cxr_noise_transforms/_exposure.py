@@ -10,15 +10,17 @@ from torch import Tensor
 
 from ._checks import (
     Severity,
+    check_backend,
     check_image,
     check_randomness,
     check_severity,
     count_images,
 )
-from ._random import draw_severity, make_source
+from ._random import draw_seeds, draw_severity
 from ._signal import Digitiser, to_image, to_signal
+from ._sources import make_source
 
-# (signal, source of randomness, one tensor per severity that broadcasts over the signal) -> noisy
+# (signal, source, one tensor per severity that broadcasts over the signal) -> noisy signal
 NoiseModel = Callable[..., Tensor]
 
 
@@ -27,9 +29,9 @@ def expose(
     image: Tensor,
     severities: Mapping[str, Severity],
     digitiser: Digitiser,
-    *,
     seed: int | Tensor | None,
     generator: torch.Generator | None,
+    backend: str | None,
 ) -> Tensor:
     """Put ``image`` through a noise model; where all its severities are 0 it comes back as it is.
 
@@ -40,15 +42,22 @@ def expose(
         digitiser: the way back from signal to image.
         seed: one int, or one per image.
         generator: on the image's device.
+        backend: which sampler draws.
     """
+    check_backend(backend)
     fixed = draw_severities(image, severities, seed=seed, generator=generator)
     if all(not isinstance(severity, Tensor) and severity == 0 for severity in fixed.values()):
         return image.clone()
-    source = make_source(seed, generator, image, count_images(image, seed=seed, **fixed))
+    images = count_images(image, seed=seed, **fixed)
+    source = make_source(backend, seed, generator, image, images)
     signal = to_signal(image, digitiser)
+    if images is None:
+        signal = signal[None]
     levels = [_broadcast(severity, signal) for severity in fixed.values()]
-    noisy = model(signal, source, *levels)
-    exposed = reduce(torch.maximum, levels) != 0
+    noisy = model(signal, source, *levels).reshape(image.shape)
+    exposed = None
+    if any(isinstance(severity, Tensor) for severity in fixed.values()):
+        exposed = (reduce(torch.maximum, levels) != 0).expand(signal.shape).reshape(image.shape)
     return to_image(noisy, image, exposed, digitiser)
 
 
@@ -64,11 +73,13 @@ def draw_severities(
     check_randomness(seed, generator, image)
     checked = {name: check_severity(name, severity) for name, severity in severities.items()}
     images = count_images(image, seed=seed, **checked)
+    fixed = {name: value for name, value in checked.items() if not isinstance(value, tuple)}
+    if len(fixed) == len(checked):
+        return fixed
+    seeds = draw_seeds(seed, generator, image, images)
     return {
-        name: draw_severity(name, severity, seed, generator, image, images)
-        if isinstance(severity, tuple)
-        else severity
-        for name, severity in checked.items()
+        name: draw_severity(name, value, seeds) if isinstance(value, tuple) else value
+        for name, value in checked.items()
     }
 
 

@@ -1,11 +1,10 @@
-"""Seeds to per-image streams, and the reference draws from them."""
+"""Seeds: the one given, one per image, and the severities that belong to them."""
 
 from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -17,8 +16,6 @@ _MIX = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 # hashed with the seed apart from the noise, which is then the same for a drawn severity and for
 # the same severity given as a number
 _SEVERITY_SALT = {"sq": 1, "se": 2}
-
-Source = torch.Generator | list[torch.Generator] | None
 
 
 def image_seeds(seed: int, image_ids: Tensor | Iterable[int | str]) -> Tensor:
@@ -55,86 +52,41 @@ def image_seeds(seed: int, image_ids: Tensor | Iterable[int | str]) -> Tensor:
     return _mix(ids) ^ _signed(seed)
 
 
-def make_source(
+def draw_seeds(
     seed: int | Tensor | None, generator: torch.Generator | None, image: Tensor, images: int | None
-) -> Source:
-    """Where one call's random numbers come from: one generator, one per image, or the global one.
+) -> Tensor:
+    """int64 seeds ``(B,)``, or ``()`` for one image, from a checked seed or from a generator.
 
     Args:
-        seed: checked seed, ``None``, an int, or an int64 tensor ``()`` or ``(B,)``.
-        generator: checked generator or ``None``.
-        image: decides the device.
+        seed: an int, an int64 tensor ``()`` or ``(B,)``, or ``None`` to draw from ``generator``.
+        generator: on the image's device; ``None`` for torch's global one.
+        image: decides the device of seeds that are drawn.
         images: number of images in the batch, ``None`` for one image.
     """
-    if seed is None:
-        return generator
-    return _generators(_streams(seed, images), image.device)
-
-
-def draw_severity(
-    name: str,
-    bounds: tuple[float, float],
-    seed: int | Tensor | None,
-    generator: torch.Generator | None,
-    image: Tensor,
-    images: int | None,
-) -> Tensor:
-    """Severities uniform within ``bounds``, ``(B,)`` for a batch and ``()`` for one image."""
-    if seed is None:
-        shape = () if images is None else (images,)
-        uniform = torch.rand(shape, device=image.device, **_given(generator))
-    else:
-        # 24 bits of a hash of the seed: the same severity on every device
-        word = _mix(_mix(_streams(seed, images)) ^ _SEVERITY_SALT[name])
-        uniform = ((word & 0xFFFFFF).to(torch.float32) / 2**24).to(image.device)
-    low, high = bounds
-    return low + (high - low) * uniform
-
-
-def poisson(rate: Tensor, source: Source) -> Tensor:
-    """Poisson counts; nothing is counted where the rate is negative or NaN."""
-    return _draw(torch.poisson, rate.clamp(min=0.0).nan_to_num(nan=0.0), source)
-
-
-def normal(like: Tensor, source: Source) -> Tensor:
-    """Standard normal numbers in the shape, dtype and device of ``like``."""
-
-    def randn(image: Tensor, generator: torch.Generator | None) -> Tensor:
-        shape, dtype, device = image.shape, image.dtype, image.device
-        return torch.randn(shape, dtype=dtype, device=device, **_given(generator))
-
-    return _draw(randn, like, source)
-
-
-def _draw(sample: Callable[..., Tensor], images: Tensor, source: Source) -> Tensor:
-    images = images.contiguous()
-    if isinstance(source, list):
-        drawn = [sample(image, generator=g) for image, g in zip(images, source, strict=True)]
-        return torch.stack(drawn) if drawn else torch.empty_like(images)
-    return sample(images, generator=source)
-
-
-def _given(generator: torch.Generator | None) -> dict[str, Any]:
-    # with generator=None spelled out, torch refuses symbolic shapes
-    return {} if generator is None else {"generator": generator}
-
-
-def _streams(seed: int | Tensor, images: int | None) -> Tensor:
-    """int64 seeds ``(B,)``, or ``()`` for one image, from a checked ``seed``."""
     if isinstance(seed, Tensor) and seed.ndim == 1:
         return seed
+    if seed is None:
+        shape = () if images is None else (images,)
+        low, high, device = -(2**63), 2**63 - 1, image.device
+        # with generator=None spelled out, torch refuses symbolic shapes
+        if generator is None:
+            return torch.randint(low, high, shape, device=device)
+        return torch.randint(low, high, shape, device=device, generator=generator)
     base = seed if isinstance(seed, Tensor) else torch.tensor(_signed(seed))
-    if images is None:
-        return base
-    return base ^ _mix(torch.arange(images, device=base.device))
+    return base if images is None else base ^ _mix(torch.arange(images, device=base.device))
 
 
-def _generators(seeds: Tensor, device: torch.device) -> Source:
-    # mixed, because torch seeds its CPU generator with the low 32 bits alone
-    mixed = _mix(seeds)
-    if seeds.ndim == 0:
-        return torch.Generator(device).manual_seed(int(mixed))
-    return [torch.Generator(device).manual_seed(one) for one in mixed.tolist()]
+def draw_severity(name: str, bounds: tuple[float, float], seeds: Tensor) -> Tensor:
+    """Severities uniform within ``bounds``, one per seed."""
+    # 24 bits of a hash of the seed: the same severity on every device
+    word = _mix(_mix(seeds) ^ _SEVERITY_SALT[name])
+    low, high = bounds
+    return low + (high - low) * ((word & 0xFFFFFF).to(torch.float32) / 2**24)
+
+
+def mixed(seeds: Tensor, stream: int) -> Tensor:
+    """Seeds of one noise source, spread over all bits and apart from small integers."""
+    return _mix(_mix(seeds) + stream + 1)
 
 
 def _mix(words: Tensor) -> Tensor:

@@ -28,8 +28,11 @@ def to_signal(image: Tensor, digitiser: Digitiser) -> Tensor:
     return signal if (low, high) == (0, 1) else (signal - low) / (high - low)
 
 
-def to_image(noisy: Tensor, image: Tensor, exposed: Tensor, digitiser: Digitiser) -> Tensor:
-    """The noisy signal as an image like ``image``; where not ``exposed``, ``image`` itself."""
+def to_image(noisy: Tensor, image: Tensor, exposed: Tensor | None, digitiser: Digitiser) -> Tensor:
+    """The noisy signal as an image like ``image``; where not ``exposed``, ``image`` itself.
+
+    ``exposed`` is ``None`` where every pixel is.
+    """
     full = FULL_SCALE.get(image.dtype)
     if digitiser.clip or digitiser.bits is not None:
         noisy = noisy.clamp(0.0, 1.0)
@@ -43,8 +46,10 @@ def to_image(noisy: Tensor, image: Tensor, exposed: Tensor, digitiser: Digitiser
     elif digitiser.value_range != (0, 1):
         low, high = digitiser.value_range
         noisy = low + noisy * (high - low)
-    # chosen in the image's dtype: a way through float32 rewrites the bits of a half-precision NaN
-    result = torch.where(exposed, noisy.to(image.dtype), image)
+    result = noisy.to(image.dtype)
+    if exposed is not None:
+        # in the image's dtype: a way through float32 rewrites the bits of a half-precision NaN
+        result = torch.where(exposed, result, image)
     if result.stride() != image.stride():
         result = torch.empty_like(image).copy_(result)
     return result

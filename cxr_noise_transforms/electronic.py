@@ -8,16 +8,16 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ._checks import Severity, check_digitiser, check_scale
+from ._checks import Severity, check_backend, check_digitiser, check_scale
 from ._exposure import draw_severities, expose
 from ._module import describe, hold_severity
-from ._random import Source, normal
+from ._sources import Source
 from .severity import SIGMA0, electronic_sigma
 
 
 def read_out(signal: Tensor, source: Source, se: Tensor, *, sigma0: float) -> Tensor:
-    """The electronic noise model on a checked signal, with ``se`` broadcast over it."""
-    return signal + electronic_sigma(se, sigma0) * normal(signal, source)
+    """The electronic noise model: signal + sigma * normal, where sigma = sigma0 se."""
+    return source.read_out(signal, electronic_sigma(se, sigma0))
 
 
 def electronic_noise(
@@ -30,11 +30,12 @@ def electronic_noise(
     bits: int | None = None,
     seed: int | Tensor | None = None,
     generator: torch.Generator | None = None,
+    backend: str | None = None,
 ) -> Tensor:
     """Electronic noise as a function; model, arguments, errors as in :class:`ElectronicNoise`."""
     model = partial(read_out, sigma0=check_scale("sigma0", sigma0))
     digitiser = check_digitiser(value_range, clip, bits)
-    return expose(model, image, {"se": se}, digitiser, seed=seed, generator=generator)
+    return expose(model, image, {"se": se}, digitiser, seed, generator, backend)
 
 
 class ElectronicNoise(nn.Module):
@@ -51,7 +52,7 @@ class ElectronicNoise(nn.Module):
             ``(B,)``, one per image; or a range ``(low, high)`` drawn uniformly per image at each
             call and readable afterwards as ``drawn["se"]``.
         sigma0: standard deviation for ``se = 1``, as a fraction of full scale.
-        value_range, clip, bits: as in :class:`QuantumNoise`.
+        value_range, clip, bits, backend: as in :class:`QuantumNoise`.
 
     Call with ``noise(image, *, seed=None, generator=None)``, as :class:`QuantumNoise`.
 
@@ -83,11 +84,13 @@ class ElectronicNoise(nn.Module):
         value_range: Sequence[float] = (0.0, 1.0),
         clip: bool = False,
         bits: int | None = None,
+        backend: str | None = None,
     ) -> None:
         super().__init__()
         hold_severity(self, "se", se)
         self.sigma0 = check_scale("sigma0", sigma0)
         self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
+        self.backend = check_backend(backend)
         self.drawn: dict[str, float | Tensor] = {}
 
     def forward(
@@ -108,6 +111,7 @@ class ElectronicNoise(nn.Module):
             bits=self.bits,
             seed=seed,
             generator=generator,
+            backend=self.backend,
         )
 
     def extra_repr(self) -> str:

@@ -8,28 +8,19 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ._checks import Severity, check_digitiser, check_scale
+from ._checks import Severity, check_backend, check_digitiser, check_scale
 from ._exposure import draw_severities, expose
 from ._module import describe, hold_severity
-from ._random import Source, poisson
+from ._sources import Source
 from .severity import N0
 
-# above this rate the noise is a draw at this rate, rescaled: torch.poisson overflows further up
-# (pytorch#86782), and a step of one photon is there below the resolution of float32
-_LARGEST_RATE = 2.0**30
-# signal per photon from which on a float32 image holds no photon; its product stays finite
+# signal per photon from which on no image holds a photon; products with it stay finite
 _LARGEST_GAIN = 1e30
 
 
 def count_photons(signal: Tensor, source: Source, sq: Tensor, *, n0: float) -> Tensor:
-    """The quantum noise model on a checked signal, with ``sq`` broadcast over it."""
-    gain = (sq.square() / n0).clamp(max=_LARGEST_GAIN)
-    rate = torch.where(gain > 0, signal / gain, 0.0)
-    counts = poisson(rate.clamp(max=_LARGEST_RATE), source)
-    # a factor, so that infinity stays infinity instead of becoming inf - inf
-    relative = (counts - _LARGEST_RATE) * (gain / signal / _LARGEST_RATE).sqrt()
-    noisy = torch.where(rate <= _LARGEST_RATE, counts * gain, signal * (1 + relative))
-    return torch.where(gain > 0, noisy, signal)
+    """The quantum noise model: gain * Poisson(signal / gain), where gain = sq² / n0 per photon."""
+    return source.photons(signal, (sq.square() / n0).clamp(max=_LARGEST_GAIN))
 
 
 def quantum_noise(
@@ -42,11 +33,12 @@ def quantum_noise(
     bits: int | None = None,
     seed: int | Tensor | None = None,
     generator: torch.Generator | None = None,
+    backend: str | None = None,
 ) -> Tensor:
     """Quantum noise as a function; model, arguments, errors as in :class:`QuantumNoise`."""
     model = partial(count_photons, n0=check_scale("n0", n0))
     digitiser = check_digitiser(value_range, clip, bits)
-    return expose(model, image, {"sq": sq}, digitiser, seed=seed, generator=generator)
+    return expose(model, image, {"sq": sq}, digitiser, seed, generator, backend)
 
 
 class QuantumNoise(nn.Module):
@@ -67,6 +59,9 @@ class QuantumNoise(nn.Module):
             their full scale.
         clip: saturate to the value range. Both moments hold only without saturation.
         bits: saturate and round to ``2**bits`` levels, as an 8-bit film does with ``bits=8``.
+        backend: ``None`` for the best at hand; ``"numpy"`` for the counter-based sampler on the
+            CPU; ``"torch"`` for the reference, ``torch.poisson`` and ``torch.randn``. A backend
+            that is named runs or raises.
 
     Call with ``noise(image, *, seed=None, generator=None)``:
         seed: an int, or an int64 tensor ``(B,)`` with one seed per image. The noise of an image
@@ -106,11 +101,13 @@ class QuantumNoise(nn.Module):
         value_range: Sequence[float] = (0.0, 1.0),
         clip: bool = False,
         bits: int | None = None,
+        backend: str | None = None,
     ) -> None:
         super().__init__()
         hold_severity(self, "sq", sq)
         self.n0 = check_scale("n0", n0)
         self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
+        self.backend = check_backend(backend)
         self.drawn: dict[str, float | Tensor] = {}
 
     def forward(
@@ -131,6 +128,7 @@ class QuantumNoise(nn.Module):
             bits=self.bits,
             seed=seed,
             generator=generator,
+            backend=self.backend,
         )
 
     def extra_repr(self) -> str:

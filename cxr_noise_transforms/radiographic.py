@@ -8,10 +8,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ._checks import Severity, check_digitiser, check_scale
+from ._checks import Severity, check_backend, check_digitiser, check_scale
 from ._exposure import draw_severities, expose
 from ._module import describe, hold_severity
-from ._random import Source
+from ._sources import Source
 from .electronic import read_out
 from .quantum import count_photons
 from .severity import N0, SIGMA0
@@ -20,7 +20,7 @@ from .severity import N0, SIGMA0
 def take_exposure(
     signal: Tensor, source: Source, sq: Tensor, se: Tensor, *, n0: float, sigma0: float
 ) -> Tensor:
-    """The radiographic noise model on a checked signal, with the severities broadcast over it."""
+    """The radiographic noise model: the photons are counted, then read out."""
     return read_out(count_photons(signal, source, sq, n0=n0), source, se, sigma0=sigma0)
 
 
@@ -36,11 +36,12 @@ def radiographic_noise(
     bits: int | None = None,
     seed: int | Tensor | None = None,
     generator: torch.Generator | None = None,
+    backend: str | None = None,
 ) -> Tensor:
     """Both noises as a function; model, arguments, errors as in :class:`RadiographicNoise`."""
     model = partial(take_exposure, n0=check_scale("n0", n0), sigma0=check_scale("sigma0", sigma0))
     digitiser = check_digitiser(value_range, clip, bits)
-    return expose(model, image, {"sq": sq, "se": se}, digitiser, seed=seed, generator=generator)
+    return expose(model, image, {"sq": sq, "se": se}, digitiser, seed, generator, backend)
 
 
 class RadiographicNoise(nn.Module):
@@ -59,7 +60,7 @@ class RadiographicNoise(nn.Module):
             bit for bit.
         n0: photons per pixel at full scale for ``sq = 1``.
         sigma0: standard deviation for ``se = 1``, as a fraction of full scale.
-        value_range, clip, bits: as in :class:`QuantumNoise`.
+        value_range, clip, bits, backend: as in :class:`QuantumNoise`.
 
     Call with ``noise(image, *, seed=None, generator=None)``, as :class:`QuantumNoise`.
 
@@ -94,6 +95,7 @@ class RadiographicNoise(nn.Module):
         value_range: Sequence[float] = (0.0, 1.0),
         clip: bool = False,
         bits: int | None = None,
+        backend: str | None = None,
     ) -> None:
         super().__init__()
         hold_severity(self, "sq", sq)
@@ -101,6 +103,7 @@ class RadiographicNoise(nn.Module):
         self.n0 = check_scale("n0", n0)
         self.sigma0 = check_scale("sigma0", sigma0)
         self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
+        self.backend = check_backend(backend)
         self.drawn: dict[str, float | Tensor] = {}
 
     def forward(
@@ -123,6 +126,7 @@ class RadiographicNoise(nn.Module):
             bits=self.bits,
             seed=seed,
             generator=generator,
+            backend=self.backend,
         )
 
     def extra_repr(self) -> str:

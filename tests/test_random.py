@@ -146,7 +146,6 @@ def test_numpys_integers_are_integers(noise: Noise, image: Tensor, integer: np.i
     assert torch.equal(image_seeds(integer, [1, 2]), image_seeds(5, [1, 2]))
 
 
-@pytest.mark.xfail(strict=True, reason="0 is mixed to 0, the state that manual_seed(0) sets")
 def test_seed_zero_shares_no_numbers_with_the_global_generator(device: str) -> None:
     image = torch.full((1, 1, 64, 64), 0.5, device=device)
     torch.manual_seed(0)
@@ -155,7 +154,6 @@ def test_seed_zero_shares_no_numbers_with_the_global_generator(device: str) -> N
     laws.check_independence(*noises, image=image, se=1.0)
 
 
-@pytest.mark.xfail(strict=True, reason="torch's CPU generator keeps 32 bits of a seed")
 def test_seeds_that_agree_in_32_mixed_bits_differ() -> None:
     # the first such pair of integers; among 1e5 films one pair is expected
     image = torch.full((1, 8, 8), 0.5)

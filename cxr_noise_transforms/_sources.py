@@ -1,0 +1,113 @@
+"""Where the noise of one call comes from: the reference in torch, or the counter-based sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ._counter import photons, read_out
+from ._random import draw_seeds, mixed
+
+# above this rate the reference rescales a draw at this rate: torch.poisson overflows further up
+# (pytorch#86782), and a step of one photon is there below the resolution of float32
+_LARGEST_RATE = 2.0**30
+
+
+class Source(Protocol):
+    """Draws for a signal ``(B, ...)``; strengths ``(B, 1, ..., 1)`` or one for all images."""
+
+    def photons(self, signal: Tensor, gain: Tensor) -> Tensor:
+        """``gain * Poisson(signal / gain)``; ``signal`` itself where the gain is 0."""
+
+    def read_out(self, signal: Tensor, sigma: Tensor) -> Tensor:
+        """``signal + sigma * normal``."""
+
+
+def make_source(
+    backend: str | None,
+    seed: int | Tensor | None,
+    generator: torch.Generator | None,
+    image: Tensor,
+    images: int | None,
+) -> Source:
+    """The source that ``backend`` names, or the best one for the image's device.
+
+    Raises:
+        ValueError: the backend named does not serve the image's device.
+    """
+    if backend is None:
+        backend = "torch" if seed is None and image.device.type != "cpu" else "numpy"
+    elif backend == "numpy" and image.device.type != "cpu":
+        raise ValueError(f"backend 'numpy' needs an image on the CPU, got {image.device}")
+    if backend == "torch" and seed is None:
+        return TorchSource(generator)
+    seeds = draw_seeds(seed, generator, image, images).reshape(-1)
+    return TorchSource(seeds) if backend == "torch" else CounterSource(seeds)
+
+
+class CounterSource:
+    """Philox4x64-10 and inverse distribution functions; the same noise on every device."""
+
+    def __init__(self, seeds: Tensor) -> None:
+        self.seeds = seeds
+
+    def photons(self, signal: Tensor, gain: Tensor) -> Tensor:
+        """One uniform per pixel: the counts rise with the rate."""
+        return self._on_cpu(photons, signal, gain)
+
+    def read_out(self, signal: Tensor, sigma: Tensor) -> Tensor:
+        """One uniform per pixel: the noise scales with sigma."""
+        return self._on_cpu(read_out, signal, sigma)
+
+    def _on_cpu(self, sample: Callable[..., Tensor], signal: Tensor, strength: Tensor) -> Tensor:
+        seeds = self.seeds.cpu()
+        noisy = sample(signal.cpu(), strength.reshape(-1).expand(len(seeds)).cpu(), seeds)
+        return noisy.to(signal.device)
+
+
+class TorchSource:
+    """The reference: ``torch.poisson`` and ``torch.randn``.
+
+    Args:
+        stream: a generator, ``None`` for torch's global one, or seeds ``(B,)`` for a generator
+            per image and noise source.
+    """
+
+    def __init__(self, stream: torch.Generator | Tensor | None) -> None:
+        self.stream = stream
+
+    def photons(self, signal: Tensor, gain: Tensor) -> Tensor:
+        """A rate that is negative or NaN counts nothing, one beyond the largest is rescaled."""
+        rate = torch.where(gain > 0, signal / gain, 0.0)
+        safe = rate.clamp(0.0, _LARGEST_RATE).nan_to_num(nan=0.0)
+        counts = self._draw(torch.poisson, safe, 0)
+        # a factor, so that infinity stays infinity instead of becoming inf - inf
+        relative = (counts - _LARGEST_RATE) * (gain / signal / _LARGEST_RATE).sqrt()
+        noisy = torch.where(rate <= _LARGEST_RATE, counts * gain, signal * (1 + relative))
+        return torch.where(gain > 0, noisy, signal)
+
+    def read_out(self, signal: Tensor, sigma: Tensor) -> Tensor:
+        """Normal numbers in the signal's dtype."""
+        return signal + sigma * self._draw(_standard_normal, signal, 1)
+
+    def _draw(self, sample: Callable[..., Tensor], images: Tensor, stream: int) -> Tensor:
+        images = images.contiguous()
+        if not isinstance(self.stream, Tensor):
+            return sample(images, generator=self.stream)
+        seeds = mixed(self.stream, stream).tolist()
+        drawn = [
+            sample(image, generator=torch.Generator(image.device).manual_seed(seed))
+            for image, seed in zip(images, seeds, strict=True)
+        ]
+        return torch.stack(drawn) if drawn else torch.empty_like(images)
+
+
+def _standard_normal(image: Tensor, generator: torch.Generator | None) -> Tensor:
+    shape, dtype, device = image.shape, image.dtype, image.device
+    # with generator=None spelled out, torch refuses symbolic shapes
+    if generator is None:
+        return torch.randn(shape, dtype=dtype, device=device)
+    return torch.randn(shape, dtype=dtype, device=device, generator=generator)

@@ -1,0 +1,40 @@
+"""Runs pixel work over spans of images on a few threads, with the result free of the partition.
+
+Every pixel is a function of its own (value, scale, seed, index), so spans may run in any order. The
+number of threads is torch's own setting, 1 inside a DataLoader worker, where no pool is started.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+
+# pixels per span: a multiple of 8, so that every span begins with a whole Philox block
+SPAN = 1 << 17
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def run(images: int, pixels: int, work: Callable[[int, int, int], None]) -> None:
+    """Call work(image, start, stop) for spans that cover every pixel of every image."""
+    threads = torch.get_num_threads()
+    # equal spans: enough for every thread, none longer than SPAN
+    pieces = max(-(-pixels // SPAN), 1 if images >= threads else min(threads, pixels // 4096 or 1))
+    step = -(-pixels // (8 * pieces)) * 8
+    spans = [(b, i, min(i + step, pixels)) for b in range(images) for i in range(0, pixels, step)]
+    if threads == 1 or len(spans) == 1:
+        for span in spans:
+            work(*span)
+        return
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="noise")
+    # list: wait for all, and raise what any of them raised
+    list(_pools[threads].map(lambda span: work(*span), spans))
+
+
+# a forked child has the pool but none of its threads
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)
