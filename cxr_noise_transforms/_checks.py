@@ -10,6 +10,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
+from ._gradient import GRADIENTS
 from ._signal import FULL_SCALE, Digitiser
 
 Severity = float | Tensor | Sequence[float]
@@ -69,6 +70,13 @@ def check_backend(backend: str | None) -> str | None:
     if backend not in (None, *BACKENDS):
         raise ValueError(f"backend must be None or one of {', '.join(BACKENDS)}, got {backend!r}")
     return backend
+
+
+def check_gradient(gradient: str) -> str:
+    """Refuse a gradient that does not exist."""
+    if gradient not in GRADIENTS:
+        raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, got {gradient!r}")
+    return gradient
 
 
 def check_digitiser(value_range: Sequence[float], clip: bool, bits: int | None) -> Digitiser:

@@ -19,8 +19,14 @@ def hold_severity(module: nn.Module, name: str, severity: Severity) -> None:
 
 def describe(module: nn.Module, *names: str) -> str:
     """``name=value`` for the model's own arguments, and for the digitiser's where it is set."""
-    defaults = {"value_range": (0.0, 1.0), "clip": False, "bits": None, "backend": None}
-    shown = {name: getattr(module, name) for name in (*names, *defaults)}
+    defaults = {
+        "value_range": (0.0, 1.0),
+        "clip": False,
+        "bits": None,
+        "backend": None,
+        "gradient": "pathwise",
+    }
+    shown = {n: getattr(module, n) for n in (*names, *defaults) if hasattr(module, n)}
     return ", ".join(
         f"{name}={value.tolist() if isinstance(value, Tensor) else value}"
         for name, value in shown.items()

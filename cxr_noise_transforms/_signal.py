@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._gradient import round_straight_through
+
 # largest code value of the integer image types
 FULL_SCALE = {torch.uint8: 255.0, torch.uint16: 65535.0}
 
@@ -40,7 +42,7 @@ def to_image(noisy: Tensor, image: Tensor, exposed: Tensor | None, digitiser: Di
         steps = 2**digitiser.bits - 1
         # an integer image is rounded to its own levels below, and only once
         if full is None or steps < full:
-            noisy = (noisy * steps).round() / steps
+            noisy = round_straight_through(noisy * steps) / steps
     if full is not None:
         noisy = (noisy * full).round().clamp(0.0, full)
     elif digitiser.value_range != (0, 1):

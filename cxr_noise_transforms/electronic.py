@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ._checks import Severity, check_backend, check_digitiser, check_scale
 from ._exposure import draw_severities, expose
+from ._gradient import with_read_out_gradient
 from ._module import describe, hold_severity
 from ._sources import Source
 from .severity import SIGMA0, electronic_sigma
@@ -17,7 +18,9 @@ from .severity import SIGMA0, electronic_sigma
 
 def read_out(signal: Tensor, source: Source, se: Tensor, *, sigma0: float) -> Tensor:
     """The electronic noise model: signal + sigma * normal, where sigma = sigma0 se."""
-    return source.read_out(signal, electronic_sigma(se, sigma0))
+    sigma = electronic_sigma(se, sigma0)
+    noisy = source.read_out(signal.detach(), sigma.detach())
+    return with_read_out_gradient(noisy, signal, sigma)
 
 
 def electronic_noise(

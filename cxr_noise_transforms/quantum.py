@@ -8,8 +8,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ._checks import Severity, check_backend, check_digitiser, check_scale
+from ._checks import Severity, check_backend, check_digitiser, check_gradient, check_scale
 from ._exposure import draw_severities, expose
+from ._gradient import with_photon_gradient
 from ._module import describe, hold_severity
 from ._sources import Source
 from .severity import N0
@@ -18,9 +19,13 @@ from .severity import N0
 _LARGEST_GAIN = 1e30
 
 
-def count_photons(signal: Tensor, source: Source, sq: Tensor, *, n0: float) -> Tensor:
+def count_photons(
+    signal: Tensor, source: Source, sq: Tensor, *, n0: float, gradient: str
+) -> Tensor:
     """The quantum noise model: gain * Poisson(signal / gain), where gain = sq² / n0 per photon."""
-    return source.photons(signal, (sq.square() / n0).clamp(max=_LARGEST_GAIN))
+    gain = (sq.square() / n0).clamp(max=_LARGEST_GAIN)
+    noisy = source.photons(signal.detach(), gain.detach())
+    return with_photon_gradient(noisy, signal, gain, gradient)
 
 
 def quantum_noise(
@@ -34,9 +39,10 @@ def quantum_noise(
     seed: int | Tensor | None = None,
     generator: torch.Generator | None = None,
     backend: str | None = None,
+    gradient: str = "pathwise",
 ) -> Tensor:
     """Quantum noise as a function; model, arguments, errors as in :class:`QuantumNoise`."""
-    model = partial(count_photons, n0=check_scale("n0", n0))
+    model = partial(count_photons, n0=check_scale("n0", n0), gradient=check_gradient(gradient))
     digitiser = check_digitiser(value_range, clip, bits)
     return expose(model, image, {"sq": sq}, digitiser, seed, generator, backend)
 
@@ -62,6 +68,9 @@ class QuantumNoise(nn.Module):
         backend: ``None`` for the best at hand; ``"numpy"`` for the counter-based sampler on the
             CPU; ``"torch"`` for the reference, ``torch.poisson`` and ``torch.randn``. A backend
             that is named runs or raises.
+        gradient: what flows back to the image: ``"pathwise"``, of Q = I + z sqrt(I sq² / n0) with
+            z held fixed; ``"straight_through"``, of the identity; ``"none"``. The value of Q is
+            the same. Rounding by ``bits`` passes gradients on, saturation stops them.
 
     Call with ``noise(image, *, seed=None, generator=None)``:
         seed: an int, or an int64 tensor ``(B,)`` with one seed per image. The noise of an image
@@ -102,12 +111,14 @@ class QuantumNoise(nn.Module):
         clip: bool = False,
         bits: int | None = None,
         backend: str | None = None,
+        gradient: str = "pathwise",
     ) -> None:
         super().__init__()
         hold_severity(self, "sq", sq)
         self.n0 = check_scale("n0", n0)
         self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
         self.backend = check_backend(backend)
+        self.gradient = check_gradient(gradient)
         self.drawn: dict[str, float | Tensor] = {}
 
     def forward(
@@ -129,6 +140,7 @@ class QuantumNoise(nn.Module):
             seed=seed,
             generator=generator,
             backend=self.backend,
+            gradient=self.gradient,
         )
 
     def extra_repr(self) -> str:

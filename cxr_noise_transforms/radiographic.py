@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from ._checks import Severity, check_backend, check_digitiser, check_scale
+from ._checks import Severity, check_backend, check_digitiser, check_gradient, check_scale
 from ._exposure import draw_severities, expose
 from ._module import describe, hold_severity
 from ._sources import Source
@@ -18,10 +18,18 @@ from .severity import N0, SIGMA0
 
 
 def take_exposure(
-    signal: Tensor, source: Source, sq: Tensor, se: Tensor, *, n0: float, sigma0: float
+    signal: Tensor,
+    source: Source,
+    sq: Tensor,
+    se: Tensor,
+    *,
+    n0: float,
+    sigma0: float,
+    gradient: str,
 ) -> Tensor:
     """The radiographic noise model: the photons are counted, then read out."""
-    return read_out(count_photons(signal, source, sq, n0=n0), source, se, sigma0=sigma0)
+    counted = count_photons(signal, source, sq, n0=n0, gradient=gradient)
+    return read_out(counted, source, se, sigma0=sigma0)
 
 
 def radiographic_noise(
@@ -37,9 +45,15 @@ def radiographic_noise(
     seed: int | Tensor | None = None,
     generator: torch.Generator | None = None,
     backend: str | None = None,
+    gradient: str = "pathwise",
 ) -> Tensor:
     """Both noises as a function; model, arguments, errors as in :class:`RadiographicNoise`."""
-    model = partial(take_exposure, n0=check_scale("n0", n0), sigma0=check_scale("sigma0", sigma0))
+    model = partial(
+        take_exposure,
+        n0=check_scale("n0", n0),
+        sigma0=check_scale("sigma0", sigma0),
+        gradient=check_gradient(gradient),
+    )
     digitiser = check_digitiser(value_range, clip, bits)
     return expose(model, image, {"sq": sq, "se": se}, digitiser, seed, generator, backend)
 
@@ -60,7 +74,7 @@ class RadiographicNoise(nn.Module):
             bit for bit.
         n0: photons per pixel at full scale for ``sq = 1``.
         sigma0: standard deviation for ``se = 1``, as a fraction of full scale.
-        value_range, clip, bits, backend: as in :class:`QuantumNoise`.
+        value_range, clip, bits, backend, gradient: as in :class:`QuantumNoise`.
 
     Call with ``noise(image, *, seed=None, generator=None)``, as :class:`QuantumNoise`.
 
@@ -96,6 +110,7 @@ class RadiographicNoise(nn.Module):
         clip: bool = False,
         bits: int | None = None,
         backend: str | None = None,
+        gradient: str = "pathwise",
     ) -> None:
         super().__init__()
         hold_severity(self, "sq", sq)
@@ -104,6 +119,7 @@ class RadiographicNoise(nn.Module):
         self.sigma0 = check_scale("sigma0", sigma0)
         self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
         self.backend = check_backend(backend)
+        self.gradient = check_gradient(gradient)
         self.drawn: dict[str, float | Tensor] = {}
 
     def forward(
@@ -127,6 +143,7 @@ class RadiographicNoise(nn.Module):
             seed=seed,
             generator=generator,
             backend=self.backend,
+            gradient=self.gradient,
         )
 
     def extra_repr(self) -> str:
