@@ -2,8 +2,8 @@
 
 With s = (k + 1/2) / 2^31 in (-1, 1) the quantile is sqrt(2) erfinv(s). The ratio quantile / s is
 so smooth in L = log(1 - s^2) that a polynomial of degree 7 reaches float32 accuracy up to quantile
-3.3. Beyond (one pixel in 1034) float32 cannot hold s near 1: those few are computed in float64,
-where s is exact.
+3.3. Towards the tails float32 cannot hold s near 1: those few pixels are computed in float64, where
+s is exact.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ def constants(*values: float) -> list[Floats]:
 
 
 _ONE, _SCALE = constants(1, 2.0**-31)
-# log(1 - s^2) at quantile 3.3
+# log(1 - s^2) at quantile 3.3, up to which the quantile is good enough to count photons with
 (TAIL,) = constants(-6.248)
+# the same at quantile 2.8 (one pixel in 196), up to which float32 holds it to 4e-6
+(_FINE_TAIL,) = constants(-4.586)
 # quantile / s as a polynomial in log(1 - s^2), highest power first; relative error 5e-7
 _RATIO = constants(
     -4.594612528e-07,
@@ -75,6 +77,6 @@ def normals(words: Words, out: Floats) -> None:
         for i in range(0, words.size, CHUNK):
             k = words[i : i + CHUNK]
             central_quantiles(k, out[i : i + CHUNK], log[: k.size], scratch[: k.size])
-            tails.append(np.flatnonzero(log[: k.size] < TAIL) + i)
+            tails.append(np.flatnonzero(log[: k.size] < _FINE_TAIL) + i)
     tail = np.concatenate(tails)
     out[tail] = exact_quantiles(words[tail])
