@@ -1,12 +1,13 @@
 """Standard normal values from words: the quantile of each word's uniform, in numpy.
 
 With s = (k + 1/2) / 2^31 in (-1, 1) the quantile is sqrt(2) erfinv(s). The ratio quantile / s is
-so smooth in L = log(1 - s^2) that a polynomial of degree 7 reaches float32 accuracy up to quantile
-3.3. Towards the tails float32 cannot hold s near 1: those few pixels are computed in float64, where
-s is exact.
+so smooth in L = log(1 - s^2) that a polynomial of degree 7 reaches float32 accuracy. Towards the
+tails float32 cannot hold s near 1: those few pixels are computed in float64, where s is exact.
 """
 
 from __future__ import annotations
+
+import threading
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Words = NDArray[np.int32]
 
-# pixels worked on at a time: a few arrays of this size fit in a core's cache
-CHUNK = 32768
+# pixels per numpy call: short calls keep threads waiting for the interpreter lock, long ones leave
+# the cache
+CHUNK = 131072
 
 
 def constants(*values: float) -> list[Floats]:
@@ -29,7 +31,8 @@ _ONE, _SCALE = constants(1, 2.0**-31)
 (TAIL,) = constants(-6.248)
 # the same at quantile 2.8 (one pixel in 196), up to which float32 holds it to 4e-6
 (_FINE_TAIL,) = constants(-4.586)
-# quantile / s as a polynomial in log(1 - s^2), highest power first; relative error 5e-7
+# quantile / s as a polynomial in log(1 - s^2), highest power first; relative error 5e-7;
+# fitted by benchmarks/fit_sampler.py
 _RATIO = constants(
     -4.594612528e-07,
     -1.244240356e-05,
@@ -40,6 +43,17 @@ _RATIO = constants(
     -3.281200932e-01,
     1.253314688e00,
 )
+
+
+_local = threading.local()
+
+
+def scratch(arrays: int, n: int) -> Floats:
+    """`arrays` float32 arrays of n pixels, kept per thread: fresh ones would cost page faults."""
+    if not hasattr(_local, "arrays"):
+        _local.arrays = np.empty((4, CHUNK), dtype=np.float32)
+    kept: Floats = _local.arrays
+    return kept[:arrays, :n]
 
 
 def horner(x: Floats, coefficients: list[Floats], out: Floats) -> None:
@@ -71,12 +85,12 @@ def exact_quantiles(words: Words) -> NDArray[np.float64]:
 
 def normals(words: Words, out: Floats) -> None:
     """One standard normal value per word."""
-    log, scratch = np.empty((2, CHUNK), dtype=np.float32)
     tails = [np.empty(0, dtype=np.intp)]
     with np.errstate(divide="ignore", invalid="ignore"):
         for i in range(0, words.size, CHUNK):
             k = words[i : i + CHUNK]
-            central_quantiles(k, out[i : i + CHUNK], log[: k.size], scratch[: k.size])
-            tails.append(np.flatnonzero(log[: k.size] < _FINE_TAIL) + i)
+            log, s = scratch(2, k.size)
+            central_quantiles(k, out[i : i + CHUNK], log, s)
+            tails.append(np.flatnonzero(log < _FINE_TAIL) + i)
     tail = np.concatenate(tails)
     out[tail] = exact_quantiles(words[tail])

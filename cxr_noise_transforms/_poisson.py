@@ -10,7 +10,7 @@ random numbers at every rate.
    solves F(x - 1; rate) = u (F continued by the incomplete gamma function) is
        x = rate + sqrt(rate) w + w^2 A(s) + C(s)   within ERROR, for |w| < 3.3,
    and count = floor(x) unless x is within the error of an integer. A and C are polynomials fitted
-   to x (benchmarks/fit_poisson.py); they begin like the expansion of Cornish and Fisher,
+   to x (benchmarks/fit_sampler.py); they begin like the expansion of Cornish and Fisher,
    A(0) = 1/6 and C(0) = 1/3.
 3. What is left (0.3 to 3 % of the pixels) is decided by F itself in float64. So the result does not
    depend on the processor's float32 functions, nor on how the pixels are divided into chunks.
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ._normal import CHUNK, TAIL, Floats, Words, central_quantiles, constants, horner
+from ._normal import CHUNK, TAIL, Floats, Words, central_quantiles, constants, horner, scratch
 
 Indices = NDArray[np.intp]
 Doubles = NDArray[np.float64]
@@ -41,13 +41,14 @@ _C1, _C0 = constants(-2.666062e-2, 0.33271502 - 0.5)
 ERROR, SLOPE = 8e-4, 2e-5
 _SURE, _SLOPE = constants(0.5 - ERROR, -SLOPE)
 
+# fewer pixels than torch divides over threads of its own
+_GRAIN = 16384
 # from here on the float64 expansion of x is better than the incomplete gamma function
 LARGE = 1e4
 
 
 def counts(rates: Floats, words: Words, out: Floats) -> None:
     """Count of each pixel; NaN where the rate is NaN, 0 where it is negative."""
-    scratch = np.empty((4, CHUNK), dtype=np.float32)
     none = np.empty(0, dtype=np.intp)
     pairs, opens = [none], [none]
     with np.errstate(all="ignore"):
@@ -56,7 +57,7 @@ def counts(rates: Floats, words: Words, out: Floats) -> None:
             low = rate < LOW
             lows = np.count_nonzero(low)
             if lows < rate.size:
-                pair, open_ = _by_quantile(rate, k, count, scratch[:, : k.size])
+                pair, open_ = _by_quantile(rate, k, count)
                 pairs.append(pair + i)
                 opens.append(open_ + i)
             if lows == rate.size:
@@ -70,21 +71,18 @@ def counts(rates: Floats, words: Words, out: Floats) -> None:
                 opens.append(at[open_] + i)
         for way, found in ((_of_two, pairs), (_search, opens)):
             unsure = np.concatenate(found)
-            # in chunks, so that torch never splits the work over threads of its own
-            for i in range(0, unsure.size, CHUNK):
-                some = unsure[i : i + CHUNK]
+            for i in range(0, unsure.size, _GRAIN):
+                some = unsure[i : i + _GRAIN]
                 out[some] = way(rates[some], words[some], out[some])
 
 
-def _by_quantile(
-    rate: Floats, words: Words, count: Floats, scratch: Floats
-) -> tuple[Indices, Indices]:
+def _by_quantile(rate: Floats, words: Words, count: Floats) -> tuple[Indices, Indices]:
     """Way 2 for every pixel.
 
     Returns indices, among rates from LOW on, of the pixels that may be one more than the count
     written, and of those that may be anything.
     """
-    w, root, s, y = scratch
+    w, root, s, y = scratch(4, rate.size)
     central_quantiles(words, w, root, s)
     tail = np.flatnonzero(root < TAIL)
     np.sqrt(rate, root)
@@ -155,8 +153,8 @@ def _table() -> NDArray[np.uint8]:
 def _of_two(rates: Floats, words: Words, lower: Floats) -> Doubles:
     """The count, known to be `lower` or one more."""
     rate, n, u = rates.astype(np.float64), lower.astype(np.float64), _uniforms(words)
-    n += _distribution(n, rate) < u
-    large = np.flatnonzero(rate >= LARGE)
+    small, large = np.flatnonzero(rate < LARGE), np.flatnonzero(rate >= LARGE)
+    n[small] += _distribution(n[small], rate[small]) < u[small]
     n[large] = np.floor(_expansion(rate[large], _quantiles(u[large])))
     return n
 

@@ -13,13 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 # pixels per span: a multiple of 8, so that every span begins with a whole Philox block
-SPAN = 1 << 17
+SPAN = 1 << 18
 
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 
 def run(images: int, pixels: int, work: Callable[[int, int, int], None]) -> None:
     """Call work(image, start, stop) for spans that cover every pixel of every image."""
+    if not images * pixels:
+        return
     threads = torch.get_num_threads()
     # equal spans: enough for every thread, none longer than SPAN
     pieces = max(-(-pixels // SPAN), 1 if images >= threads else min(threads, pixels // 4096 or 1))

@@ -102,7 +102,9 @@ def main() -> None:
         device=chosen.device,
         noise_seeds=range(chosen.noise_seeds),
     )
-    films = f"films of {chosen.data.resolve().name}" if chosen.data else f"{chosen.phantoms} phantoms"
+    films = (
+        f"films of {chosen.data.resolve().name}" if chosen.data else f"{chosen.phantoms} phantoms"
+    )
     print(f"{chosen.organs}, {films}, {chosen.size} x {chosen.size}, {chosen.encoder}")
     table = sweep.run(chosen.arch)
     summary = summarise(table)
