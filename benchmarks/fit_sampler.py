@@ -72,7 +72,7 @@ def fit_poisson() -> tuple[Array, Array, float]:
 
 
 def real_count(quantile: Array, rate: Array) -> Array:
-    """The real x with Q(x, rate) = the normal distribution function at ``quantile``, by bisection."""
+    """The real x with Q(x, rate) = the normal distribution at ``quantile``, by bisection."""
     lower_tail, upper_tail = special.ndtr(quantile), special.ndtr(-quantile)
     low, high = np.full_like(quantile, 1e-9), rate + 10 * np.sqrt(rate) + 30
     for _ in range(80):
