@@ -12,11 +12,8 @@ from torch import Tensor
 
 from . import _spans
 from ._normal import normals
-from ._philox import words
+from ._philox import PHOTONS, READ_OUT, words
 from ._poisson import LARGE, counts, large_counts
-
-# Philox streams, one per noise source of an exposure
-_PHOTONS, _READ_OUT = 0, 1
 
 
 @torch.library.custom_op("cxr_noise_transforms::photons", mutates_args=())
@@ -40,7 +37,7 @@ def photons(signal: Tensor, gain: Tensor, seeds: Tensor) -> Tensor:
         with np.errstate(all="ignore"):
             rates = clean / scale[image]
             rates32 = rates.astype(np.float32, copy=False)
-            drawn = words(keys[image], _PHOTONS, start, stop - start)
+            drawn = words(keys[image], PHOTONS, start, stop - start)
             if out.dtype == np.float32:
                 counts(rates32, drawn, out)
             else:
@@ -73,7 +70,7 @@ def read_out(signal: Tensor, sigma: Tensor, seeds: Tensor) -> Tensor:
     def work(image: int, start: int, stop: int) -> None:
         clean, out = pixels[image, start:stop], result[image, start:stop]
         drawn = np.empty(stop - start, dtype=np.float32)
-        normals(words(keys[image], _READ_OUT, start, stop - start), drawn)
+        normals(words(keys[image], READ_OUT, start, stop - start), drawn)
         with np.errstate(all="ignore"):
             np.multiply(drawn, scale[image], out)
             np.add(out, clean, out)

@@ -17,8 +17,8 @@ from ._checks import (
     count_images,
 )
 from ._random import draw_seeds, draw_severity
-from ._signal import Digitiser, to_image, to_signal
-from ._sources import make_source
+from ._signal import Digitiser, in_layout_of, signal_dtype, to_image, to_signal
+from ._sources import Strengths, make_source
 
 # (signal, source, one tensor per severity that broadcasts over the signal) -> noisy signal
 NoiseModel = Callable[..., Tensor]
@@ -50,15 +50,19 @@ def expose(
         return image.clone()
     images = count_images(image, seed=seed, **fixed)
     source = make_source(backend, seed, generator, image, images)
-    signal = to_signal(image, digitiser)
-    if images is None:
-        signal = signal[None]
-    levels = [_broadcast(severity, signal) for severity in fixed.values()]
-    noisy = model(signal, source, *levels).reshape(image.shape)
+    batch = image[None] if images is None else image
+    levels = [_broadcast(severity, batch) for severity in fixed.values()]
+    if not any(tensor.requires_grad for tensor in (image, *levels)):
+        asked = Strengths()
+        model(batch, asked, *levels)
+        noisy = source.digitised(batch, asked.gain, asked.sigma, digitiser)
+        if noisy is not None:
+            return in_layout_of(image, noisy.reshape(image.shape))
+    noisy = model(to_signal(batch, digitiser), source, *levels)
     exposed = None
     if any(isinstance(severity, Tensor) for severity in fixed.values()):
-        exposed = (reduce(torch.maximum, levels) != 0).expand(signal.shape).reshape(image.shape)
-    return to_image(noisy, image, exposed, digitiser)
+        exposed = reduce(torch.maximum, levels) != 0
+    return in_layout_of(image, to_image(noisy, batch, exposed, digitiser).reshape(image.shape))
 
 
 def draw_severities(
@@ -83,10 +87,12 @@ def draw_severities(
     }
 
 
-def _broadcast(severity: float | Tensor, signal: Tensor) -> Tensor:
+def _broadcast(severity: float | Tensor, images: Tensor) -> Tensor:
+    """One severity per image or one for all, in the signal's dtype, with the images' axes."""
+    dtype = signal_dtype(images)
     if not isinstance(severity, Tensor):
         # a tensor of one element, so that a number and a tensor go through the same arithmetic
-        severity = min(severity, torch.finfo(signal.dtype).max)
-        return torch.full((1,) * signal.ndim, severity, dtype=signal.dtype, device=signal.device)
-    severity = severity.to(signal.device, signal.dtype, non_blocking=True)
-    return severity.reshape(-1, *(1,) * (signal.ndim - 1))
+        severity = min(severity, torch.finfo(dtype).max)
+        return torch.full((1,) * images.ndim, severity, dtype=dtype, device=images.device)
+    severity = severity.to(images.device, dtype, non_blocking=True)
+    return severity.reshape(-1, *(1,) * (images.ndim - 1))

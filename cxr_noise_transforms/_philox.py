@@ -21,6 +21,9 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
+# streams, one per noise source of an exposure
+PHOTONS, READ_OUT = 0, 1
+
 PIXELS_PER_BLOCK = 8
 _MASK = (1 << 64) - 1
 

@@ -21,11 +21,16 @@ class Digitiser(NamedTuple):
     bits: int | None = None
 
 
+def signal_dtype(image: Tensor) -> torch.dtype:
+    """float32, or float64 for float64 images."""
+    return torch.float64 if image.dtype == torch.float64 else torch.float32
+
+
 def to_signal(image: Tensor, digitiser: Digitiser) -> Tensor:
-    """Signal with full scale 1, float32 (float64 for float64 images)."""
+    """Signal with full scale 1."""
+    signal = image.to(signal_dtype(image))
     if image.dtype in FULL_SCALE:
-        return image.to(torch.float32) / FULL_SCALE[image.dtype]
-    signal = image if image.dtype == torch.float64 else image.to(torch.float32)
+        return signal / FULL_SCALE[image.dtype]
     low, high = digitiser.value_range
     return signal if (low, high) == (0, 1) else (signal - low) / (high - low)
 
@@ -52,6 +57,11 @@ def to_image(noisy: Tensor, image: Tensor, exposed: Tensor | None, digitiser: Di
     if exposed is not None:
         # in the image's dtype: a way through float32 rewrites the bits of a half-precision NaN
         result = torch.where(exposed, result, image)
-    if result.stride() != image.stride():
-        result = torch.empty_like(image).copy_(result)
     return result
+
+
+def in_layout_of(image: Tensor, result: Tensor) -> Tensor:
+    """``result`` in the memory format of ``image``."""
+    if result.stride() == image.stride():
+        return result
+    return torch.empty_like(image).copy_(result)

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from ._counter import photons, read_out
+from ._levels import photon_levels
 from ._random import draw_seeds, mixed
+from ._signal import Digitiser
 
 # above this rate the reference rescales a draw at this rate: torch.poisson overflows further up
 # (pytorch#86782), and a step of one photon is there below the resolution of float32
@@ -24,6 +26,11 @@ class Source(Protocol):
 
     def read_out(self, signal: Tensor, sigma: Tensor) -> Tensor:
         """``signal + sigma * normal``."""
+
+    def digitised(
+        self, images: Tensor, gain: Tensor | None, sigma: Tensor | None, digitiser: Digitiser
+    ) -> Tensor | None:
+        """The noisy images ``(B, ...)`` in one step, or ``None`` where there is no such step."""
 
 
 def make_source(
@@ -62,6 +69,18 @@ class CounterSource:
         """One uniform per pixel: the noise scales with sigma."""
         return self._on_cpu(read_out, signal, sigma)
 
+    def digitised(
+        self, images: Tensor, gain: Tensor | None, sigma: Tensor | None, digitiser: Digitiser
+    ) -> Tensor | None:
+        """Quantum noise of 8-bit images, in one step."""
+        if images.dtype != torch.uint8 or images.device.type != "cpu":
+            return None
+        if gain is None or sigma is not None or (digitiser.bits or 8) < 8:
+            return None
+        gain = gain.reshape(-1).expand(len(self.seeds))
+        noisy: Tensor = photon_levels(images, gain, self.seeds.cpu())
+        return noisy
+
     def _on_cpu(self, sample: Callable[..., Tensor], signal: Tensor, strength: Tensor) -> Tensor:
         seeds = self.seeds.cpu()
         noisy = sample(signal.cpu(), strength.reshape(-1).expand(len(seeds)).cpu(), seeds)
@@ -93,6 +112,9 @@ class TorchSource:
         """Normal numbers in the signal's dtype."""
         return signal + sigma * self._draw(_standard_normal, signal, 1)
 
+    def digitised(self, *_: object) -> None:
+        """No step of its own: signal, draw, image."""
+
     def _draw(self, sample: Callable[..., Tensor], images: Tensor, stream: int) -> Tensor:
         images = images.contiguous()
         if not isinstance(self.stream, Tensor):
@@ -111,3 +133,24 @@ def _standard_normal(image: Tensor, generator: torch.Generator | None) -> Tensor
     if generator is None:
         return torch.randn(shape, dtype=dtype, device=device)
     return torch.randn(shape, dtype=dtype, device=device, generator=generator)
+
+
+class Strengths:
+    """Draws nothing: notes how strong the noise is that a model asks for."""
+
+    def __init__(self) -> None:
+        self.gain: Tensor | None = None
+        self.sigma: Tensor | None = None
+
+    def photons(self, signal: Tensor, gain: Tensor) -> Tensor:
+        """Note the signal per photon."""
+        self.gain = gain
+        return signal
+
+    def read_out(self, signal: Tensor, sigma: Tensor) -> Tensor:
+        """Note the standard deviation."""
+        self.sigma = sigma
+        return signal
+
+    def digitised(self, *_: object) -> None:
+        """Nothing is drawn."""

@@ -162,3 +162,14 @@ def test_numpy_serves_no_other_device() -> None:
         pytest.skip("needs a CUDA device")
     with pytest.raises(ValueError, match="backend 'numpy' needs an image on the CPU, got cuda"):
         quantum_noise(torch.rand(1, 8, 8, device="cuda"), 1, backend="numpy")
+
+
+@pytest.mark.parametrize("sq", [1e-20, 0.01, 1.0, 4.0, 10.0, 100.0])
+def test_the_table_of_8_bit_films_is_the_general_way(sq: float) -> None:
+    film = torch.randint(0, 256, (3, 1, 200, 201), dtype=torch.uint8)
+    severities = torch.tensor([sq, 0.0, 2 * sq])
+    by_table = quantum_noise(film, severities, seed=4)
+    # a severity of the electronic noise, even 0, has no table
+    generally = radiographic_noise(film, severities, torch.zeros(3), seed=4)
+    assert torch.equal(by_table, generally)
+    assert torch.equal(by_table[1], film[1])
