@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -59,13 +60,17 @@ class Sweep:
             ``per_image.csv``, with settings, versions and machine in ``run.json``.
 
         Raises:
-            ValueError: ``out`` holds a sweep with other settings.
+            ConnectionError: pretrained weights are out of reach.
+            FileNotFoundError: films, landmarks or weights are not there.
+            ValueError: ``out`` holds a sweep with other settings; films, weights or options are
+                not what they should be.
         """
         self._check_settings()
         for number, arch in enumerate(architectures, start=1):
             print(f"[{number}/{len(architectures)}] {arch}")  # noqa: T201 (progress)
-            self._train(arch)
-            self._evaluate(arch)
+            with _own_errors():
+                self._train(arch)
+                self._evaluate(arch)
         table = pd.concat(
             [
                 pd.read_csv(self._cell_file(arch, sq, se, seed))
@@ -208,6 +213,20 @@ class Sweep:
             return
         with whole_file(path) as beside:
             beside.write_text(json.dumps(settings, indent=1))
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """What this package refused, without the layers that MONAI's configuration wraps it in."""
+    try:
+        yield
+    except RuntimeError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ConnectionError | FileNotFoundError | ValueError):
+                raise cause from None
+            cause = cause.__cause__
+        raise
 
 
 def _machine() -> str:
