@@ -1,7 +1,7 @@
 """Write docs/study.md's tables from the committed results: ``python docs/make_study.py``.
 
-Reads ``examples/results/<name>/{per_image.csv, run.json}`` as ``examples/seg_sweep.py`` writes
-them, and the paper's Table 1.
+Reads ``run.json`` and the packed ``per_image.csv`` of ``examples/seg_sweep.py`` in every folder of
+``examples/results``, and the paper's Table 1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BEGIN, END = "<!-- results: written by docs/make_study.py -->", "<!-- end of res
 
 def section(folder: Path) -> str:
     """One task: what was run, and its table beside the paper's."""
-    table = pd.read_csv(folder / "per_image.csv")
+    table = pd.read_csv(folder / "per_image.csv.gz")
     run = json.loads((folder / "run.json").read_text())
     task = table.task.iloc[0]
     published = pd.read_csv(PUBLISHED).query("task == @task").set_index(["sq", "se"])
