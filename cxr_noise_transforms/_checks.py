@@ -16,6 +16,8 @@ from ._signal import FULL_SCALE, Digitiser
 Severity = float | Tensor | Sequence[float]
 
 BACKENDS = ("torch", "numpy")
+# limits of a value range, far inside what float32 can hold
+_NARROWEST, _WIDEST = 1e-30, 1e30
 _DTYPES = (*FULL_SCALE, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -53,16 +55,18 @@ def check_severity(name: str, severity: Severity) -> float | tuple[float, float]
         if low > high:
             raise ValueError(f"{name} must be a range (low, high) with low <= high, got {severity}")
         return low, high
-    return _check_severity_number(name, severity)
+    expected = "a number, a range (low, high) or a tensor (B,)"
+    return _check_severity_number(name, severity, expected)
 
 
 def check_scale(name: str, scale: float) -> float:
     """A positive, finite constant of the model (``n0``, ``sigma0``)."""
     if not _is_number(scale):
         raise TypeError(f"{name} must be a number, got {type(scale).__name__}")
-    if not 0 < scale < math.inf:
+    number = _as_float(name, scale)
+    if not 0 < number < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {scale}")
-    return float(scale)
+    return number
 
 
 def check_backend(backend: str | None) -> str | None:
@@ -88,8 +92,14 @@ def check_digitiser(value_range: Sequence[float], clip: bool, bits: int | None) 
     ):
         raise TypeError(f"value_range must be two numbers (low, high), got {value_range!r}")
     low, high = value_range
+    low, high = _as_float("value_range", low), _as_float("value_range", high)
     if not -math.inf < low < high < math.inf:
         raise ValueError(f"value_range must be finite with low < high, got {tuple(value_range)}")
+    if high - low < _NARROWEST or max(abs(low), abs(high)) > _WIDEST:
+        raise ValueError(
+            f"value_range must span at least {_NARROWEST} within +-{_WIDEST}, "
+            f"got {tuple(value_range)}"
+        )
     if not isinstance(clip, bool):
         raise TypeError(f"clip must be True or False, got {clip!r}")
     if bits is not None:
@@ -97,7 +107,7 @@ def check_digitiser(value_range: Sequence[float], clip: bool, bits: int | None) 
             raise TypeError(f"bits must be None or an integer, got {bits!r}")
         if not 1 <= bits <= 16:
             raise ValueError(f"bits must be between 1 and 16, got {bits}")
-    return Digitiser((float(low), float(high)), clip, bits)
+    return Digitiser((low, high), clip, bits)
 
 
 def check_randomness(
@@ -105,7 +115,7 @@ def check_randomness(
 ) -> None:
     """Refuse a seed or generator that cannot serve this image."""
     if seed is not None and generator is not None:
-        raise ValueError("give seed or generator, not both")
+        raise ValueError(f"give seed or generator, not both: got seed {seed} and a generator")
     if generator is not None:
         _check_generator(generator, image)
     elif isinstance(seed, Tensor):
@@ -168,15 +178,13 @@ def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
     return severity
 
 
-def _check_severity_number(name: str, severity: object) -> float:
+def _check_severity_number(name: str, severity: object, expected: str = "a number") -> float:
     if not _is_number(severity):
-        raise TypeError(
-            f"{name} must be a number, a range (low, high) or a tensor (B,), "
-            f"got {type(severity).__name__}"
-        )
-    if not 0 <= severity < math.inf:
+        raise TypeError(f"{name} must be {expected}, got {type(severity).__name__}")
+    number = _as_float(name, severity)
+    if not 0 <= number < math.inf:
         raise ValueError(f"{name} must be finite and not negative, got {severity}")
-    return float(severity)
+    return number
 
 
 def _check_generator(generator: torch.Generator, image: Tensor) -> None:
@@ -193,3 +201,10 @@ def _check_generator(generator: torch.Generator, image: Tensor) -> None:
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _as_float(name: str, number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite, got an integer beyond every float") from None

@@ -90,9 +90,10 @@ def draw_severities(
 def _broadcast(severity: float | Tensor, images: Tensor) -> Tensor:
     """One severity per image or one for all, in the signal's dtype, with the images' axes."""
     dtype = signal_dtype(images)
+    largest = torch.finfo(dtype).max
     if not isinstance(severity, Tensor):
         # a tensor of one element, so that a number and a tensor go through the same arithmetic
-        severity = min(severity, torch.finfo(dtype).max)
-        return torch.full((1,) * images.ndim, severity, dtype=dtype, device=images.device)
-    severity = severity.to(images.device, dtype, non_blocking=True)
+        shape, severity = (1,) * images.ndim, min(severity, largest)
+        return torch.full(shape, severity, dtype=dtype, device=images.device)
+    severity = severity.to(images.device, dtype, non_blocking=True).clamp(max=largest)
     return severity.reshape(-1, *(1,) * (images.ndim - 1))

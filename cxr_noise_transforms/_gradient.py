@@ -28,7 +28,7 @@ def with_photon_gradient(noisy: Tensor, signal: Tensor, gain: Tensor, gradient: 
     # at I = 0 no photon comes, whatever z: the derivative is that of the mean
     ratio = torch.where(clean == 0, 1.0, noisy / clean)
     by_signal = torch.where(clean < 0, 0.0, (1 + ratio) / 2)
-    by_gain = torch.where(gain > 0, (noisy - clean) / (2 * gain), 0.0).detach()
+    by_gain = _finite((noisy - clean) / (2 * gain))
     return _draw(noisy, signal, by_signal, gain, by_gain)
 
 
@@ -36,7 +36,7 @@ def with_read_out_gradient(noisy: Tensor, signal: Tensor, sigma: Tensor) -> Tens
     """Electronic noise ``noisy`` of ``signal``: dE/dI = 1 and dE/dsigma = (E - I) / sigma."""
     if not (signal.requires_grad or sigma.requires_grad):
         return noisy
-    by_sigma = torch.where(sigma > 0, (noisy - signal) / sigma, 0.0).detach()
+    by_sigma = _finite((noisy - signal) / sigma)
     return _draw(noisy, signal, torch.ones_like(signal), sigma, by_sigma)
 
 
@@ -46,6 +46,11 @@ def round_straight_through(signal: Tensor) -> Tensor:
         return signal.round()
     rounded: Tensor = _Round.apply(signal)
     return rounded
+
+
+def _finite(derivative: Tensor) -> Tensor:
+    # an infinite pixel, or a severity of 0, must not spoil the sum over the image
+    return derivative.detach().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _draw(*arguments: Tensor | None) -> Tensor:

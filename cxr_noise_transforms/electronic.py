@@ -104,10 +104,11 @@ class ElectronicNoise(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """The noisy image; ``drawn`` then holds the severities of this call."""
-        self.drawn = draw_severities(image, {"se": self.se}, seed=seed, generator=generator)
+        drawn = draw_severities(image, {"se": self.se}, seed=seed, generator=generator)
+        self.drawn = drawn
         return electronic_noise(
             image,
-            **self.drawn,
+            **drawn,
             sigma0=self.sigma0,
             value_range=self.value_range,
             clip=self.clip,

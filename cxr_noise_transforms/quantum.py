@@ -129,10 +129,11 @@ class QuantumNoise(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """The noisy image; ``drawn`` then holds the severities of this call."""
-        self.drawn = draw_severities(image, {"sq": self.sq}, seed=seed, generator=generator)
+        drawn = draw_severities(image, {"sq": self.sq}, seed=seed, generator=generator)
+        self.drawn = drawn
         return quantum_noise(
             image,
-            **self.drawn,
+            **drawn,
             n0=self.n0,
             value_range=self.value_range,
             clip=self.clip,

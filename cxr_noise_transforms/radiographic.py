@@ -131,10 +131,11 @@ class RadiographicNoise(nn.Module):
     ) -> Tensor:
         """The noisy image; ``drawn`` then holds the severities of this call."""
         severities = {"sq": self.sq, "se": self.se}
-        self.drawn = draw_severities(image, severities, seed=seed, generator=generator)
+        drawn = draw_severities(image, severities, seed=seed, generator=generator)
+        self.drawn = drawn
         return radiographic_noise(
             image,
-            **self.drawn,
+            **drawn,
             n0=self.n0,
             sigma0=self.sigma0,
             value_range=self.value_range,

@@ -283,3 +283,14 @@ def test_a_refused_call_leaves_the_generators_alone(noise: Noise) -> None:
         with pytest.raises(ValueError, match=r"s[qe]"):
             noise(IMAGE, severity)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("value_range", [(0.0, 1e-300), (-1e308, 1e308), (0.0, 1e31)])
+def test_value_ranges_that_float32_cannot_hold(noise: Noise, value_range: object) -> None:
+    with pytest.raises(ValueError, match=r"value_range must span at least 1e-30 within .*, got \("):
+        noise(IMAGE, 1.0, value_range=value_range)
+
+
+def test_integers_beyond_every_float(noise: Noise) -> None:
+    with pytest.raises(ValueError, match=r"s[qe] must be finite, got an integer beyond every"):
+        noise(IMAGE, 10**400)

@@ -116,3 +116,12 @@ def test_gradients_flow_through_a_module_and_a_network(noise: torch.nn.Module) -
 def test_unknown_gradient() -> None:
     with pytest.raises(ValueError, match=r"gradient must be one of pathwise, .*, got 'exact'"):
         QuantumNoise(1, gradient="exact")
+
+
+def test_an_infinite_pixel_does_not_spoil_a_severitys_gradient() -> None:
+    sq = torch.tensor([SQ, SQ], requires_grad=True)
+    image = torch.full((2, 1, 4, 4), 0.5)
+    image[0, 0, 0, 0] = float("inf")
+    noisy = quantum_noise(image, sq, seed=0)
+    (gradient,) = torch.autograd.grad(noisy[noisy.isfinite()].sum(), sq)
+    assert gradient.isfinite().all()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import laws
@@ -290,3 +292,17 @@ def test_drawn_holds_a_fixed_severity_as_it_is(module: Module, image: Tensor) ->
 
 def test_drawn_is_empty_before_the_first_call() -> None:
     assert QuantumNoise((1.0, 4.0)).drawn == {}
+
+
+def test_a_range_gives_the_seeds_noise_in_every_thread() -> None:
+    film = torch.rand(2, 1, 16, 16)
+    noise = QuantumNoise((1.0, 8.0))
+    expected = [noise(film, seed=seed) for seed in range(200)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda seed: noise(film, seed=seed), range(200)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
