@@ -56,7 +56,7 @@ def make_source(
 
 
 class CounterSource:
-    """Philox4x64-10 and inverse distribution functions; the same noise on every device."""
+    """Philox4x64-10 and inverse distribution functions: noise from pixel, strength and seed."""
 
     def __init__(self, seeds: Tensor) -> None:
         self.seeds = seeds

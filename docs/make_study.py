@@ -1,12 +1,14 @@
-"""Write docs/study.md's tables from the committed results: ``python docs/make_study.py``.
+"""Write docs/study.md's tables from the committed results: ``python docs/make_study.py [DIR ...]``.
 
-Reads ``run.json`` and the packed ``per_image.csv`` of ``examples/seg_sweep.py`` in every folder of
-``examples/results``, and the paper's Table 1.
+A folder that ``examples/seg_sweep.py`` wrote is taken into ``examples/results`` first: ``run.json``
+and, packed, ``per_image.csv``. The paper's Table 1 stands beside.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -86,8 +88,22 @@ def contradictions() -> str:
     return "\n".join(lines) + "\n"
 
 
+def take(sweep: Path) -> None:
+    """Copy a sweep's results to ``examples/results/<task>``."""
+    table = pd.read_csv(sweep / "per_image.csv")
+    folder = RESULTS / table.task.iloc[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(sweep / "run.json", folder)
+    # without a time of packing, so that the same table gives the same file
+    table.to_csv(
+        folder / "per_image.csv.gz", index=False, compression={"method": "gzip", "mtime": 0}
+    )
+
+
 def main() -> None:
     """Replace the generated part of docs/study.md."""
+    for sweep in sys.argv[1:]:
+        take(Path(sweep))
     sections = [section(folder) for folder in sorted(RESULTS.iterdir()) if folder.is_dir()]
     generated = "\n".join(
         [BEGIN, "", *sections, "### Table 1 against itself", "", contradictions()]

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from cxr_noise_transforms.study.datasets import ORGANS
 from cxr_noise_transforms.study.report import (
     markdown,
@@ -21,7 +23,7 @@ from cxr_noise_transforms.study.report import (
     typical_film,
     write_summary,
 )
-from cxr_noise_transforms.study.sweep import Sweep
+from cxr_noise_transforms.study.sweep import Sweep, own_errors
 
 BUNDLE = Path(__file__).parent / "bundles" / "segmentation"
 PROFILES: dict[str, dict[str, Any]] = {
@@ -45,6 +47,14 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return number
+
+
 def arguments() -> argparse.Namespace:
     """The command line; what is not given comes from the profile."""
     parser = argparse.ArgumentParser(
@@ -57,21 +67,33 @@ def arguments() -> argparse.Namespace:
     add("--profile", choices=PROFILES, default="quick", help="defaults for what follows")
     add("--encoder", help="encoder of smp")
     add("--encoder-weights", metavar="imagenet|none|FILE")
-    add("--size", type=int, help="side of the films in pixels, a multiple of 32")
-    add("--epochs", type=int, help="at most; training stops early")
+    add("--size", type=count, help="side of the films in pixels, a multiple of 32")
+    add("--epochs", type=count, help="at most; training stops early")
     add("--learning-rate", type=float)
-    add("--noise-seeds", type=int, metavar="N", help="repetitions of the noise")
-    add("--batch-size", type=int, default=8)
-    add("--phantoms", type=int, default=100, help="phantom films, without --data")
-    add("--seed", type=int, default=0, help="of split and training")
+    add("--noise-seeds", type=count, metavar="N", help="repetitions of the noise")
+    add("--batch-size", type=count, default=8)
+    add("--phantoms", type=count, default=100, help="phantom films, without --data")
+    add("--seed", type=int, default=0, help="of split and training, 0 to 2**32 - 1")
     add("--device", help="torch device; default: CUDA where there is one")
     add("--out", type=Path, help="default: runs/seg-<organs>-<profile>[-data]")
     chosen = parser.parse_args()
     for name, value in PROFILES[chosen.profile].items():
         if getattr(chosen, name) is None:
             setattr(chosen, name, value)
-    if chosen.size < 32 or chosen.size % 32:
+    if chosen.size % 32:
         parser.error(f"--size must be a multiple of 32, got {chosen.size}")
+    if not 0 <= chosen.seed < 2**32:
+        parser.error(f"--seed must be from 0 to 2**32 - 1, got {chosen.seed}")
+    if not chosen.learning_rate > 0:
+        parser.error(f"--learning-rate must be positive, got {chosen.learning_rate}")
+    if len({name.lower() for name in chosen.arch}) < len(chosen.arch):
+        parser.error(f"--arch must name each network once, got {' '.join(chosen.arch)}")
+    if chosen.device:
+        try:
+            torch.empty(0, device=chosen.device)
+        except (AssertionError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            parser.error(f"--device {chosen.device} cannot be used here: {reason}")
     if chosen.out is None:
         films = "-data" if chosen.data else ""
         chosen.out = Path("runs") / f"seg-{chosen.organs}-{chosen.profile}{films}"
@@ -114,11 +136,12 @@ def main() -> None:
         chosen.out / "per_image.csv",
         *write_summary(summary, chosen.out),
         plot_curves(table, chosen.out / "curves.png", f"{chosen.organs}, {films}"),
-        plot_ladder(
-            sweep.evaluation(network), film, chosen.out / "ladder.png", f"{network}, film {film}"
-        ),
     ]
-    networks = ", ".join(chosen.arch)
+    with own_errors():
+        evaluation = sweep.evaluation(network)
+        path, title = chosen.out / "ladder.png", f"{network}, film {film}"
+        written.append(plot_ladder(evaluation, film, path, title))
+    networks = ", ".join(table.network.unique())
     print(f"\nMean over {networks}; {table.image.nunique()} test films; diff from clean\n")
     print(markdown(summary))
     if not chosen.data:
@@ -133,5 +156,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. What is finished is kept: the same command goes on from there.")
-    except (ConnectionError, FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")

@@ -136,11 +136,16 @@ class LoadFilm(Transform):
             path = _contour_file(root, contour, stem)
             polygon = _read_contour(path) * (self.size / _LANDMARK_SIDE)
             ImageDraw.Draw(canvas).polygon([tuple(point) for point in polygon], fill=1)
-        return np.asarray(canvas)
+        mask = np.asarray(canvas)
+        if not mask.any():
+            raise ValueError(f"landmarks of film {stem} enclose no pixel of the image for {organ}")
+        return mask
 
 
 def read_grey(path: Path, size: int) -> np.ndarray:
-    """An image file as uint8 ``(size, size)``; 16-bit files are scaled to 8 bit.
+    """An image file as uint8 ``(size, size)``; 16-bit files are scaled from their full range.
+
+    A 12-bit film in a 16-bit file must be stretched to 16 bits before, or it is nearly black.
 
     Raises:
         ValueError: unreadable, truncated or not square.
@@ -177,7 +182,10 @@ def _clinical_sources(root: Path) -> dict[str, str]:
     path = root / "clinical.csv"
     if not path.is_file():
         return {}
-    table = pd.read_csv(path, dtype=str)
+    try:
+        table = pd.read_csv(path, dtype=str).fillna("")
+    except (ValueError, OSError) as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
     missing = {"File", "Dataset"} - set(table.columns)
     if missing:
         raise ValueError(f"{path} must have the columns File and Dataset, lacks {sorted(missing)}")
@@ -205,6 +213,8 @@ def _read_contour(path: Path) -> np.ndarray:
         points = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"cannot read landmarks {path}: {error}") from error
+    if not isinstance(points, np.ndarray) or points.dtype.kind not in "iuf":
+        raise ValueError(f"landmarks {path} must be one array of numbers")
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
         raise ValueError(f"landmarks {path} must be finite (points, 2), got shape {points.shape}")
     return points

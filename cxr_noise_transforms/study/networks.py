@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import socket
 import threading
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -42,6 +40,12 @@ def segmentation_network(
             f"got {arch!r}"
         )
     pretrained = "imagenet" if encoder_weights == "imagenet" else None
+    known = smp.encoders.encoders.get(encoder)
+    if pretrained and known and pretrained not in known["pretrained_settings"]:
+        raise ValueError(
+            f"encoder {encoder!r} has no ImageNet weights, only "
+            f"{', '.join(known['pretrained_settings']) or 'none'}: train with encoder weights none"
+        )
     with _hub_within_reach() if pretrained else nullcontext():
         try:
             network = smp.create_model(
@@ -75,18 +79,19 @@ def load_checkpoint(network: nn.Module, path: str | Path, description: str) -> n
 
 def _load(network: nn.Module, path: Path, description: str) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"weights {path} do not exist")
+        raise FileNotFoundError(
+            f"weights {path} " + ("are a folder" if path.is_dir() else "do not exist")
+        )
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    # a file of another kind fails in the unpickler in any way
+    except Exception as error:
         # torch adds a page of advice to its first line
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"cannot read weights {path}: {reason}") from error
     expected = network.state_dict()
-    if not isinstance(weights, dict):
-        raise ValueError(  # noqa: TRY004 (the file is wrong, not an argument)
-            f"weights {path} must hold a state dict, got {type(weights).__name__}"
-        )
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+        raise ValueError(f"weights {path} must hold a state dict, got {type(weights).__name__}")
     # the classifier head of an encoder's own file
     weights = {name: value for name, value in weights.items() if not name.startswith("fc.")}
     wrong = [
@@ -123,14 +128,15 @@ def _hub_within_reach() -> Iterator[None]:
 
 
 def _reachable(endpoint: str) -> bool:
-    if getproxies():
-        # a proxy resolves names for us: let the hub's own client find out
-        return True
+    target = urlparse(endpoint)
+    if proxy := getproxies().get(target.scheme):
+        target = urlparse(proxy)
+    port = target.port or (443 if target.scheme == "https" else 80)
     connected = threading.Event()
 
     def connect() -> None:
         with suppress(OSError):
-            socket.create_connection((urlparse(endpoint).hostname or "", 443), _PATIENCE).close()
+            socket.create_connection((target.hostname or "", port), _PATIENCE).close()
             connected.set()
 
     # in a thread, because a name server's silence is not bounded by the socket's timeout

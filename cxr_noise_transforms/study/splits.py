@@ -15,37 +15,42 @@ from .files import whole_file
 Split = dict[str, list[Film]]
 
 _PARTS = ("train", "val", "test")
+_TRAINING_SHARE = 0.7
 
 
-def split_by_patient(
-    films: Sequence[Film], seed: int = 0, fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
-) -> Split:
-    """Split films into train, val and test by patient, stratified by source.
+def split_by_patient(films: Sequence[Film], seed: int = 0) -> Split:
+    """Split films into train, val and test, 70/15/15 by patient, stratified by source.
 
     Args:
         films: each with ``patient`` and ``source``.
-        seed: of the split.
-        fractions: of the patients in train, val and test.
+        seed: of the split, >= 0.
 
     Raises:
         ValueError: too few patients for every source to be in every part.
     """
     source_of = {film["patient"]: film["source"] for film in films}
     counts = Counter(source_of.values())
-    _check_counts(counts, fractions)
     patients = sorted(source_of)
-    train, rest = train_test_split(
-        patients,
-        train_size=fractions[0],
-        stratify=[source_of[patient] for patient in patients],
-        random_state=seed,
-    )
-    val, test = train_test_split(
-        rest,
-        train_size=fractions[1] / (fractions[1] + fractions[2]),
-        stratify=[source_of[patient] for patient in rest],
-        random_state=seed,
-    )
+    try:
+        train, rest = train_test_split(
+            patients,
+            train_size=_TRAINING_SHARE,
+            stratify=[source_of[patient] for patient in patients],
+            random_state=seed,
+        )
+        val, test = train_test_split(
+            rest,
+            train_size=0.5,
+            stratify=[source_of[patient] for patient in rest],
+            random_state=seed,
+        )
+    except ValueError as error:
+        # whether rounding leaves every source a patient on both sides, scikit-learn finds out
+        found = ", ".join(f"{source} {count}" for source, count in sorted(counts.items()))
+        raise ValueError(
+            "too few patients to split into train, val and test with every source in each: "
+            f"got {found or 'none'} ({error})"
+        ) from error
     parts = {"train": set(train), "val": set(val), "test": set(test)}
     return {part: [film for film in films if film["patient"] in parts[part]] for part in _PARTS}
 
@@ -72,8 +77,16 @@ def open_split(
         with whole_file(path) as beside:
             beside.write_text(json.dumps({"seed": seed, **split}, indent=1))
         return split
-    stored = json.loads(path.read_text())
-    split = {part: stored[part] for part in _PARTS}
+    try:
+        stored = json.loads(path.read_text())
+        split = {part: stored[part] for part in _PARTS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no split: {error!r}; remove it for a new one") from error
+    if stored.get("seed") != seed:
+        raise ValueError(
+            f"{path} is the split of seed {stored.get('seed')}, not of {seed}: remove it for a new "
+            "one, or name another file"
+        )
     in_file = {film["id"] for part in _PARTS for film in split[part]}
     found = {film["id"] for film in films}
     if in_file != found:
@@ -82,15 +95,3 @@ def open_split(
             f"{len(in_file & found)} in both): remove the file for a new split, or restore the data"
         )
     return split
-
-
-def _check_counts(counts: Counter[str], fractions: tuple[float, float, float]) -> None:
-    # both draws need one patient of each source on either side, and room for every source
-    total = sum(counts.values())
-    rare = {source: count for source, count in counts.items() if count < 4}
-    if rare or total * min(fractions) < len(counts):
-        raise ValueError(
-            f"too few patients to split into train, val and test: at least 4 for each source and "
-            f"{len(counts) / min(fractions):.0f} in all are needed, got "
-            + ", ".join(f"{source} {count}" for source, count in sorted(counts.items()))
-        )

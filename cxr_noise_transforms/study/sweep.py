@@ -56,8 +56,9 @@ class Sweep:
         """Train and evaluate what is not finished yet.
 
         Returns:
-            One row per network, cell, noise seed, film, organ and metric; also written to
-            ``per_image.csv``, with settings, versions and machine in ``run.json``.
+            One row per network, cell, noise seed, film, organ and metric, for these networks and
+            for others that former calls finished; also written to ``per_image.csv``, with
+            settings, versions and machine in ``run.json``.
 
         Raises:
             ConnectionError: pretrained weights are out of reach.
@@ -68,35 +69,51 @@ class Sweep:
         self._check_settings()
         for number, arch in enumerate(architectures, start=1):
             print(f"[{number}/{len(architectures)}] {arch}")  # noqa: T201 (progress)
-            with _own_errors():
+            with own_errors():
                 self._train(arch)
                 self._evaluate(arch)
+        # and the networks of former calls
+        others = sorted(record.parent.name for record in self.out.glob("*/training.json"))
+        finished = [*architectures, *(o for o in others if o not in architectures)]
+        finished = [arch for arch in finished if not self._missing_cells(arch)]
         table = pd.concat(
             [
                 pd.read_csv(self._cell_file(arch, sq, se, seed))
-                for arch, seed, (sq, se) in product(architectures, self.noise_seeds, self.cells)
+                for arch, seed, (sq, se) in product(finished, self.noise_seeds, self.cells)
             ],
             ignore_index=True,
         )
         with whole_file(self.out / "per_image.csv") as beside:
             table.to_csv(beside, index=False)
-        self._write_provenance(architectures)
+        self._write_provenance(finished)
         return table
 
     def evaluation(self, arch: str) -> ConfigWorkflow:
-        """The bundle's evaluation of a trained network, initialised, its test films cached."""
+        """The bundle's evaluation of a trained network, initialised."""
         return self._workflow("evaluate", arch, handlers=[])
 
     def _train(self, arch: str) -> None:
-        record = self.out / arch / "training.json"
-        if record.is_file():
-            print(f"  trained already: {self.out / arch / 'model.pt'}")  # noqa: T201
+        record, model = self.out / arch / "training.json", self.out / arch / "model.pt"
+        if record.is_file() and model.is_file():
+            print(f"  trained already: {model}")  # noqa: T201
             return
+        # what a former network left does not belong to the new one
+        for left in (record, model, *(self.out / arch / "cells").glob("*.csv")):
+            left.unlink(missing_ok=True)
         workflow = self._workflow("train", arch, **self.training)
+        films = len(workflow.parser.get_parsed_content("split")["train"])
+        if films < workflow.parser.get_parsed_content("batch_size"):
+            raise ValueError(f"batch size must be at most the {films} films to train on")
+        self._keep_settings()
         workflow.run()
         evaluator = workflow.parser.get_parsed_content("validate#evaluator")
         trainer = workflow.parser.get_parsed_content("train#trainer")
         workflow.finalize()
+        if not model.is_file():
+            raise ValueError(
+                f"{arch} has no checkpoint after {trainer.state.epoch} epochs: "
+                f"the validation loss was never a number"
+            )
         with whole_file(record) as beside:
             beside.write_text(
                 json.dumps(
@@ -109,11 +126,7 @@ class Sweep:
             )
 
     def _evaluate(self, arch: str) -> None:
-        missing = [
-            (seed, sq, se)
-            for seed, (sq, se) in product(self.noise_seeds, self.cells)
-            if not self._cell_file(arch, sq, se, seed).is_file()
-        ]
+        missing = self._missing_cells(arch)
         if not missing:
             print(f"  evaluated already: {self.out / arch / 'cells'}")  # noqa: T201
             return
@@ -122,6 +135,13 @@ class Sweep:
             rows = pd.DataFrame(self._cell_rows(workflow, arch, sq, se, seed))
             with whole_file(self._cell_file(arch, sq, se, seed)) as beside:
                 rows.to_csv(beside, index=False)
+
+    def _missing_cells(self, arch: str) -> list[tuple[int, float, float]]:
+        return [
+            (seed, sq, se)
+            for seed, (sq, se) in product(self.noise_seeds, self.cells)
+            if not self._cell_file(arch, sq, se, seed).is_file()
+        ]
 
     def _cell_rows(
         self, workflow: ConfigWorkflow, arch: str, sq: float, se: float, seed: int
@@ -176,7 +196,7 @@ class Sweep:
 
     def _write_provenance(self, architectures: Sequence[str]) -> None:
         run = {
-            "settings": {**self.options, **self.training, "dataset_dir": self._dataset_name()},
+            "settings": self._settings(),
             "networks": {
                 arch: json.loads((self.out / arch / "training.json").read_text())
                 for arch in architectures
@@ -195,28 +215,35 @@ class Sweep:
         folder = self.options["dataset_dir"]
         return "phantom" if folder is None else Path(folder).name
 
+    def _settings(self) -> dict[str, Any]:
+        settings = {**self.options, **self.training, "dataset_dir": self._dataset_name()}
+        return dict(json.loads(json.dumps(settings)))
+
+    def _keep_settings(self) -> None:
+        with whole_file(self.out / "settings.json") as beside:
+            beside.write_text(json.dumps(self._settings(), indent=1))
+
     def _check_settings(self) -> None:
         path = self.out / "settings.json"
-        settings = json.loads(json.dumps({**self.options, **self.training}))
-        if path.is_file():
-            stored = json.loads(path.read_text())
-            other = [
-                f"{key} {stored.get(key)} there, {settings.get(key)} now"
-                for key in sorted(stored.keys() | settings.keys())
-                if stored.get(key) != settings.get(key)
-            ]
-            if other:
-                raise ValueError(
-                    f"{self.out} holds a sweep with other settings ({'; '.join(other)}): "
-                    "choose another folder with --out, or the same settings"
-                )
+        # a sweep that never finished a network binds nobody
+        if not path.is_file() or not any(self.out.glob("*/training.json")):
+            (self.out / "split.json").unlink(missing_ok=True)
             return
-        with whole_file(path) as beside:
-            beside.write_text(json.dumps(settings, indent=1))
+        stored, settings = json.loads(path.read_text()), self._settings()
+        other = [
+            f"{key} {stored.get(key)} there, {settings.get(key)} now"
+            for key in sorted(stored.keys() | settings.keys())
+            if stored.get(key) != settings.get(key)
+        ]
+        if other:
+            raise ValueError(
+                f"{self.out} holds a sweep with other settings ({'; '.join(other)}): "
+                "choose another folder with --out, or the same settings"
+            )
 
 
 @contextmanager
-def _own_errors() -> Iterator[None]:
+def own_errors() -> Iterator[None]:
     """What this package refused, without the layers that MONAI's configuration wraps it in."""
     try:
         yield

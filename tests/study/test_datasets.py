@@ -158,6 +158,21 @@ def test_landmarks_that_are_no_polygon_are_named(folder: Path, points: np.ndarra
         LoadFilm(64, "heart", folder)(film)
 
 
+@pytest.mark.parametrize("points", [np.array(["a", "b"]), np.array([[1 + 1j, 2]])])
+def test_landmarks_that_are_no_numbers_are_named(folder: Path, points: np.ndarray) -> None:
+    np.save(folder / "landmarks/H/JPCLN001.npy", points)
+    film = next(f for f in landmark_films(folder, "heart") if f["id"] == "JPCLN001")
+    with pytest.raises(ValueError, match=r"JPCLN001.npy must be one array of numbers"):
+        LoadFilm(64, "heart", folder)(film)
+
+
+def test_a_contour_outside_the_film_is_refused(folder: Path) -> None:
+    np.save(folder / "landmarks/H/JPCLN001.npy", HEART + 5000)
+    film = next(f for f in landmark_films(folder, "heart") if f["id"] == "JPCLN001")
+    with pytest.raises(ValueError, match="film JPCLN001 enclose no pixel of the image for heart"):
+        LoadFilm(64, "heart", folder)(film)
+
+
 def test_broken_landmark_file_is_named(folder: Path) -> None:
     (folder / "landmarks/H/JPCLN001.npy").write_bytes(b"\x93NUMPY")
     film = next(f for f in landmark_films(folder, "heart") if f["id"] == "JPCLN001")

@@ -55,7 +55,7 @@ def test_checkpoint_of_another_architecture(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"epoch,loss\n1,0.5\n"])
 def test_broken_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.pt").write_bytes(content)
     with pytest.raises(ValueError, match=r"cannot read weights .*model.pt"):
@@ -69,6 +69,25 @@ def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"cannot read weights .*model.pt"):
         load_checkpoint(network, tmp_path / "model.pt", "Unet")
+
+
+def test_a_file_of_something_else_is_no_state_dict(tmp_path: Path) -> None:
+    torch.save({0: torch.zeros(1)}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"model.pt must hold a state dict"):
+        load_checkpoint(segmentation_network("Unet", "resnet18"), tmp_path / "model.pt", "Unet")
+
+
+def test_an_encoder_without_imagenet_weights() -> None:
+    with pytest.raises(ValueError, match="encoder 'dpn92' has no ImageNet weights, only imagenet"):
+        segmentation_network("Unet", "dpn92", "imagenet")
+
+
+def test_a_proxy_out_of_reach_fails_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match="--encoder-weights none"):
+        segmentation_network("Unet", "resnet18", "imagenet")
+    assert time.monotonic() - start < 1.5
 
 
 def test_missing_checkpoint(tmp_path: Path) -> None:

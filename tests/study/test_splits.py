@@ -54,10 +54,16 @@ def test_seed_decides_the_split() -> None:
     assert split_by_patient(everything, 1) != split_by_patient(everything, 2)
 
 
-@pytest.mark.parametrize("counts", [{"a": 3}, {"a": 40, "b": 2}, {"a": 4, "b": 4}])
+@pytest.mark.parametrize("counts", [{"a": 2}, {"a": 40, "b": 2}, {"a": 16, "b": 4}, {}])
 def test_too_few_patients(counts: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"too few patients to split .* got a \d+"):
+    with pytest.raises(ValueError, match=r"too few patients to split .* got (a \d+|none)"):
         split_by_patient(films(counts))
+
+
+@pytest.mark.parametrize("counts", [{"a": 7}, {"a": 20, "b": 10}, {"a": 7, "b": 9, "c": 200}])
+def test_every_source_is_in_every_part(counts: dict[str, int]) -> None:
+    for part in split_by_patient(films(counts)).values():
+        assert {film["source"] for film in part} == set(counts)
 
 
 def test_split_is_written_once_and_read_again(tmp_path: Path) -> None:
@@ -67,9 +73,18 @@ def test_split_is_written_once_and_read_again(tmp_path: Path) -> None:
     assert {film["id"] for part in first.values() for film in part} == {
         film["id"] for film in phantom_films(20)
     }
-    # the file decides, whatever the seed now
-    assert open_split(path, seed=5, **options) == first
+    assert open_split(path, seed=0, **options) == first
     assert json.loads(path.read_text())["seed"] == 0
+    with pytest.raises(ValueError, match=r"split.json is the split of seed 0, not of 5"):
+        open_split(path, seed=5, **options)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]"])
+def test_a_damaged_split_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "split.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"split.json is no split"):
+        open_split(path, data_dir=None, organs="lungs", phantoms=20, seed=0)
 
 
 def test_split_of_other_films_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -235,7 +236,11 @@ def test_the_script_writes_what_it_says(tmp_path: Path) -> None:
         (["--encoder-weights", "imagenet"], "--encoder-weights none"),
         (["--encoder-weights", "no.pt"], "error: weights no.pt do not exist"),
         (["--size", "100"], "--size must be a multiple of 32, got 100"),
-        (["--phantoms", "5"], "error: too few patients"),
+        (["--phantoms", "3"], "error: too few patients"),
+        (["--phantoms", "0"], "argument --phantoms: must be at least 1, got 0"),
+        (["--device", "nonsense"], "--device nonsense cannot be used here"),
+        (["--arch", "Unet", "unet"], "--arch must name each network once"),
+        (["--size", "32", "--phantoms", "20", "--batch-size", "15"], "at most the 14 films"),
         (["--arch", "Vnet"], "error: arch must be a model"),
     ],
 )
@@ -246,3 +251,28 @@ def test_the_script_refuses_in_one_sentence(
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_refused_call_does_not_bind_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        sweep(tmp_path, training={**BRIEF, "encoder_weights": "no.pt"}).run(["Unet"])
+    table = sweep(tmp_path, cells=((0.0, 0.0),), noise_seeds=(0,)).run(["Unet"])
+    assert set(table.network) == {"Unet"}
+
+
+def test_a_new_training_discards_the_former_networks_cells(
+    finished: tuple[Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "Unet" / "model.pt").unlink()
+    for cell in (tmp_path / "Unet" / "cells").glob("*.csv"):
+        cell.write_text(cell.read_text().replace("Unet", "forged"))
+    assert set(sweep(tmp_path).run(["Unet"]).network) == {"Unet"}
+
+
+def test_networks_of_a_former_call_stay_in_the_table(
+    finished: tuple[Path, pd.DataFrame], tmp_path: Path
+) -> None:
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
+    table = sweep(tmp_path).run(["FPN"])
+    assert list(table.network.unique()) == ["FPN", "Unet"]
