@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numbers
+from typing import Any, TypeGuard
 
 import torch
 from kornia.augmentation import IntensityAugmentationBase2D
@@ -21,6 +22,10 @@ class RandomNoise(IntensityAugmentationBase2D):
         p: probability of adding noise to an image.
         same_on_batch: one decision, severity and stream for the whole batch.
         keepdim: return ``(C, H, W)`` for ``(C, H, W)`` instead of a batch of one.
+
+    Raises:
+        TypeError: ``noise`` is no module, or ``p`` no number.
+        ValueError: ``p`` is not between 0 and 1.
 
     Example:
         >>> from cxr_noise_transforms import ElectronicNoise
@@ -41,6 +46,14 @@ class RandomNoise(IntensityAugmentationBase2D):
         same_on_batch: bool = False,
         keepdim: bool = False,
     ) -> None:
+        if not isinstance(noise, nn.Module):
+            raise TypeError(
+                f"noise must be a noise module such as QuantumNoise, got {type(noise).__name__}"
+            )
+        if not _is_number(p):
+            raise TypeError(f"p must be a number, got {type(p).__name__} {p!r}")
+        if not 0 <= p <= 1:
+            raise ValueError(f"p must be a probability between 0 and 1, got {p}")
         super().__init__(p=p, same_on_batch=same_on_batch, p_batch=1.0, keepdim=keepdim)
         self.noise = noise
         # what Kornia shows in the repr
@@ -73,3 +86,7 @@ class _SeedGenerator(RandomGeneratorBase):
 
     def __repr__(self) -> str:
         return "seed per image"
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from monai.utils import TransformBackends, convert_to_dst_type, convert_to_tenso
 from torch import Tensor, nn
 from torch.utils.data import get_worker_info
 
-from ._random import image_seeds
+from cxr_noise_transforms import image_seeds
 
 
 class RandNoise(RandomizableTransform):
@@ -32,6 +34,10 @@ class RandNoise(RandomizableTransform):
         A tensor (a ``MetaTensor`` with the image's meta data where MONAI tracks it) of the
         image's shape and dtype.
 
+    Raises:
+        TypeError: ``noise`` is no module, or ``prob`` no number.
+        ValueError: ``prob`` is not between 0 and 1.
+
     Example:
         >>> from cxr_noise_transforms import QuantumNoise
         >>> film = torch.full((1, 64, 64), 0.5)
@@ -44,6 +50,15 @@ class RandNoise(RandomizableTransform):
     backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI reads a list)
 
     def __init__(self, noise: nn.Module, prob: float = 0.1) -> None:
+        if not isinstance(noise, nn.Module):
+            raise TypeError(
+                f"noise must be a noise module such as QuantumNoise, got {type(noise).__name__}"
+            )
+        # MONAI would clamp it
+        if not _is_number(prob):
+            raise TypeError(f"prob must be a number, got {type(prob).__name__} {prob!r}")
+        if not 0 <= prob <= 1:
+            raise ValueError(f"prob must be a probability between 0 and 1, got {prob}")
         RandomizableTransform.__init__(self, prob)
         self.noise = noise
         self._seed: int | None = None
@@ -143,13 +158,15 @@ class NoisyBatch(PrepareBatch):
             ``seed``.
         mean: subtracted after the noise, in the image's units, one number per channel or one for
             all.
-        std: divided by after the noise, likewise.
+        std: divided by after the noise, likewise; positive.
         channels: expand one grey channel to this many.
 
     Raises:
         KeyError: ``seed`` is given and the batch has no ``id_key``.
-        TypeError: ``mean`` or ``std`` is asked of an integer image.
-        ValueError: ``channels`` is asked of an image that has more than one.
+        TypeError: an argument or an identity is of the wrong type, or ``mean`` or ``std`` is asked
+            of an integer image.
+        ValueError: an argument is out of its range, the identities are not one per image, or
+            ``channels`` is asked of an image that has more than one.
     """
 
     def __init__(
@@ -158,15 +175,30 @@ class NoisyBatch(PrepareBatch):
         *,
         seed: int | None = None,
         id_key: str = "id",
-        mean: float | Sequence[float] = 0.0,
-        std: float | Sequence[float] = 1.0,
+        mean: float | Sequence[float] | NdarrayOrTensor = 0.0,
+        std: float | Sequence[float] | NdarrayOrTensor = 1.0,
         channels: int | None = None,
     ) -> None:
+        if noise is not None and not isinstance(noise, nn.Module):
+            raise TypeError(
+                "noise must be None or a noise module such as QuantumNoise, "
+                f"got {type(noise).__name__}"
+            )
+        if seed is not None and not _is_integer(seed):
+            raise TypeError(f"seed must be None or an int, got {type(seed).__name__} {seed!r}")
+        if channels is not None and not _is_integer(channels):
+            raise TypeError(
+                f"channels must be None or an int, got {type(channels).__name__} {channels!r}"
+            )
+        if channels is not None and channels < 1:
+            raise ValueError(f"channels must be at least 1, got {channels}")
         self.noise = noise
         self.seed = seed
         self.id_key = id_key
-        self.mean = mean
-        self.std = std
+        self.mean = _per_channel("mean", mean, channels)
+        self.std = _per_channel("std", std, channels)
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {std!r}")
         self.channels = channels
 
     def __call__(
@@ -179,7 +211,7 @@ class NoisyBatch(PrepareBatch):
         """Image and label (or ``None``) on ``device``, ready for the network."""
         image, label = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
         if self.noise is not None:
-            noisy = self.noise(_plain(image), seed=self._seeds(batchdata))
+            noisy = self.noise(_plain(image), seed=self._seeds(batchdata, image))
             image = convert_to_dst_type(noisy, image, dtype=noisy.dtype)[0]
         if self.channels is not None:
             if image.shape[1] != 1:
@@ -190,7 +222,7 @@ class NoisyBatch(PrepareBatch):
             image = image.expand(-1, self.channels, *image.shape[2:])
         return self._normalise(image), label
 
-    def _seeds(self, batchdata: Any) -> Tensor | None:
+    def _seeds(self, batchdata: Any, image: Tensor) -> Tensor | None:
         if self.seed is None:
             return None
         if not isinstance(batchdata, Mapping) or self.id_key not in batchdata:
@@ -199,10 +231,24 @@ class NoisyBatch(PrepareBatch):
                 f"seed={self.seed} needs the images' identities under {self.id_key!r} in the "
                 f"batch, found {found}"
             )
-        return image_seeds(self.seed, batchdata[self.id_key])
+        ids = batchdata[self.id_key]
+        if isinstance(ids, Tensor):
+            if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+                raise TypeError(
+                    f"the identities under {self.id_key!r} must be integers or names, "
+                    f"got {ids.dtype}"
+                )
+            ids = _plain(ids).to(torch.int64)
+        seeds = image_seeds(self.seed, ids)
+        if len(seeds) != image.shape[0]:
+            raise ValueError(
+                f"the batch must hold one identity per image under {self.id_key!r}, "
+                f"{image.shape[0]} for an image of shape {tuple(image.shape)}, got {len(seeds)}"
+            )
+        return seeds
 
     def _normalise(self, image: Tensor) -> Tensor:
-        if self.mean == 0.0 and self.std == 1.0:
+        if self.mean == [0.0] and self.std == [1.0]:
             return image
         if not image.is_floating_point():
             raise TypeError(f"mean and std need a float image, got {image.dtype}; scale it before")
@@ -216,3 +262,35 @@ class NoisyBatch(PrepareBatch):
 
 def _plain(image: Tensor) -> Tensor:
     return image.as_tensor() if isinstance(image, MetaTensor) else image
+
+
+def _per_channel(name: str, given: Any, channels: int | None) -> list[float]:
+    """One float, or one per channel."""
+    value = given.tolist() if isinstance(given, Tensor | np.ndarray) else given
+    values = [value] if _is_number(value) else value
+    if (
+        not isinstance(values, Sequence)
+        or not len(values)
+        or not all(_is_number(number) for number in values)
+    ):
+        raise TypeError(f"{name} must be a number or one number per channel, got {given!r}")
+    try:
+        floats = [float(number) for number in values]
+    except OverflowError:
+        raise ValueError(f"{name} must be finite, got an integer beyond every float") from None
+    if not all(math.isfinite(number) for number in floats):
+        raise ValueError(f"{name} must be finite, got {given!r}")
+    if channels is not None and len(floats) not in (1, channels):
+        raise ValueError(
+            f"{name} must be one number, or {channels} for channels={channels}, "
+            f"got {len(floats)}: {given!r}"
+        )
+    return floats
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numbers
+from typing import Any, TypeGuard
 
+import numpy as np
 import PIL.Image
 import torch
 from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
-from torchvision.transforms.v2._utils import is_pure_tensor
+
+
+def _is_plain(item: Any) -> bool:
+    return isinstance(item, Tensor) and not isinstance(item, tv_tensors.TVTensor)
+
+
+def _is_plain_image(item: Any) -> bool:
+    return _is_plain(item) and item.ndim >= 3
 
 
 class Noise(v2.Transform):
     """Add noise to the images and videos of a sample with probability ``p``.
 
-    Draws from torch's global generator, as torchvision's own transforms do; masks, boxes, labels
-    and, where the sample has an ``Image``, other tensors pass through. A severity range is drawn
-    once per image of a batch ``(B, C, H, W)`` and once per video.
+    Draws from torch's global generator, as torchvision's own transforms do. In a sample without
+    ``Image`` and ``Video`` the first plain tensor of three or more axes is the image; all else
+    passes through: masks, boxes, labels, and tensors of fewer axes. A severity range is drawn once
+    per image of a batch ``(B, C, H, W)`` and once per video.
 
     Args:
         noise: any noise module of this package.
         p: probability of adding noise to a sample.
 
     Raises:
-        TypeError: the sample holds a PIL image; put ``v2.ToImage()`` before.
+        TypeError: ``noise`` is no module, or ``p`` no number; the sample holds no image, or neither
+            ``Image`` nor ``Video`` but a PIL image or a numpy array of two or more axes: put
+            ``v2.ToImage()`` before.
+        ValueError: ``p`` is not between 0 and 1.
 
     Example:
         >>> from cxr_noise_transforms import QuantumNoise
@@ -34,21 +47,43 @@ class Noise(v2.Transform):
     """
 
     # not torch.Tensor, of which a mask is one
-    _transformed_types = (is_pure_tensor, tv_tensors.Image, tv_tensors.Video)
+    _transformed_types = (_is_plain_image, tv_tensors.Image, tv_tensors.Video)
 
     def __init__(self, noise: nn.Module, p: float = 1.0) -> None:
         super().__init__()
+        if not isinstance(noise, nn.Module):
+            raise TypeError(
+                f"noise must be a noise module such as QuantumNoise, got {type(noise).__name__}"
+            )
+        if not _is_number(p):
+            raise TypeError(f"p must be a number, got {type(p).__name__} {p!r}")
         if not 0 <= p <= 1:
             raise ValueError(f"p must be a probability between 0 and 1, got {p}")
         self.noise = noise
         self.p = p
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
-        """Refuse PIL images, which would pass through unchanged."""
-        if any(isinstance(item, PIL.Image.Image) for item in flat_inputs):
+        """Refuse a sample whose image would pass through unchanged."""
+        if any(isinstance(item, tv_tensors.Image | tv_tensors.Video) for item in flat_inputs):
+            return
+        for item in flat_inputs:
+            array = isinstance(item, np.ndarray) and item.ndim >= 2
+            if array or isinstance(item, PIL.Image.Image):
+                found = "numpy array" if array else "PIL image"
+                raise TypeError(
+                    f"Noise needs tensors, got a {found}: put torchvision.transforms.v2.ToImage() "
+                    f"before it, or make the image a tv_tensors.Image where the {found} is not it"
+                )
+        if not any(_is_plain_image(item) for item in flat_inputs):
+            found = ", ".join(
+                f"{type(item).__name__} {tuple(item.shape)}"
+                if isinstance(item, Tensor)
+                else type(item).__name__
+                for item in flat_inputs
+            )
             raise TypeError(
-                "Noise needs tensors, got a PIL image: put torchvision.transforms.v2.ToImage() "
-                "before it"
+                "found no image: Noise needs a tv_tensors.Image, a Video or a plain tensor "
+                f"(..., C, H, W), got {found or 'an empty sample'}"
             )
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002
@@ -65,4 +100,8 @@ class Noise(v2.Transform):
             noisy = self.noise(image[None])[0]
         else:
             noisy = self.noise(image)
-        return noisy if is_pure_tensor(inpt) else tv_tensors.wrap(noisy, like=inpt)
+        return noisy if _is_plain(inpt) else tv_tensors.wrap(noisy, like=inpt)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -213,6 +213,33 @@ def test_copies_give_the_same_noise(duplicate: Callable[[Any], Any]) -> None:
     assert torch.equal(copied(FILMS, params=aug._params), noisy)
 
 
+@pytest.mark.parametrize("p", [-0.1, 1.1, math.nan])
+def test_p_must_be_a_probability(p: float) -> None:
+    with pytest.raises(ValueError, match=f"p must be a probability between 0 and 1, got {p}"):
+        RandomNoise(NOISE, p=p)
+
+
+@pytest.mark.parametrize("p", ["0.5", None, True, [0.5]])
+def test_p_must_be_a_number(p: Any) -> None:
+    with pytest.raises(TypeError, match=f"p must be a number, got {type(p).__name__}"):
+        RandomNoise(NOISE, p=p)
+
+
+@pytest.mark.parametrize(("noise", "found"), [("quantum", "str"), (QuantumNoise, "type")])
+def test_noise_must_be_a_module(noise: Any, found: str) -> None:
+    message = f"noise must be a noise module such as QuantumNoise, got {found}$"
+    with pytest.raises(TypeError, match=message):
+        RandomNoise(noise)
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0])
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_a_severity_per_image_serves_batches_of_its_size_only(count: int, p: float) -> None:
+    aug = RandomNoise(ElectronicNoise(se=torch.ones(4)), p=p)
+    with pytest.raises(ValueError, match=f"one value per image, {count} for .*, got 4"):
+        aug(FILMS[:1].expand(count, 1, 16, 16), params=aug.generate_parameters((count, 1, 16, 16)))
+
+
 def test_repr_shows_noise_and_p() -> None:
     shown = repr(RandomNoise(QuantumNoise(4), p=0.3, same_on_batch=True))
     assert shown.startswith("RandomNoise(seed per image, p=0.3")

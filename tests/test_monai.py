@@ -1,6 +1,7 @@
 import copy
 import math
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ pytest.importorskip("monai")
 pytest.importorskip("ignite")
 
 import monai.data
+import numpy as np
 from monai.bundle import ConfigParser
 from monai.data import CacheDataset, Dataset, MetaTensor, PersistentDataset
 from monai.engines import SupervisedEvaluator
@@ -304,6 +306,30 @@ def test_repr_shows_noise_and_prob(transform: RandNoise) -> None:
     assert repr(transform) == f"{name}(QuantumNoise(sq=4.0, n0=1000.0), prob=0.3)"
 
 
+@pytest.mark.parametrize("prob", [-0.1, 1.1, math.nan])
+def test_prob_must_be_a_probability(prob: float) -> None:
+    with pytest.raises(ValueError, match=f"prob must be a probability between 0 and 1, got {prob}"):
+        RandNoise(NOISE, prob=prob)
+    with pytest.raises(ValueError, match="prob must be a probability"):
+        RandNoised("image", NOISE, prob=prob)
+
+
+@pytest.mark.parametrize("prob", ["0.5", None, True, [0.5]])
+def test_prob_must_be_a_number(prob: Any) -> None:
+    with pytest.raises(TypeError, match=f"prob must be a number, got {type(prob).__name__}"):
+        RandNoise(NOISE, prob=prob)
+    with pytest.raises(TypeError, match="prob must be a number"):
+        RandNoised("image", NOISE, prob=prob)
+
+
+@pytest.mark.parametrize(("noise", "found"), [("quantum", "str"), (QuantumNoise, "type")])
+def test_noise_must_be_a_module(noise: Any, found: str) -> None:
+    message = f"a noise module such as QuantumNoise, got {found}$"
+    for build in (RandNoise, lambda n: RandNoised("image", n), NoisyBatch):
+        with pytest.raises(TypeError, match=message):
+            build(noise)
+
+
 def test_batch_without_noise_is_clean() -> None:
     image, label = NoisyBatch()({"image": FILMS, "label": torch.arange(4)})
     assert torch.equal(image, FILMS)
@@ -362,6 +388,101 @@ def test_normalisation_per_channel(space: tuple[int, ...]) -> None:
     normalised, _ = NoisyBatch(NOISE, seed=0, channels=3, mean=mean, std=std)(batch)
     expected = [(grey[:, 0] - m) / s for m, s in zip(mean, std, strict=True)]
     assert torch.equal(normalised, torch.stack(expected, 1))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, torch.tensor, np.array])
+def test_mean_and_std_may_be_sequences_tensors_and_arrays(kind: Callable[[Any], Any]) -> None:
+    mean, std = [0.5, 0.25, 0.125], [0.25, 0.5, 1.0]
+    prepare = NoisyBatch(channels=3, mean=kind(mean), std=kind(std))
+    assert prepare.mean == mean
+    assert prepare.std == std
+    normalised, _ = prepare({"image": FILMS})
+    assert torch.equal(normalised, NoisyBatch(channels=3, mean=mean, std=std)(FILMS)[0])
+
+
+@pytest.mark.parametrize("number", [0.5, torch.tensor(0.5), np.float32(0.5), [0.5], np.ones(1) / 2])
+def test_one_mean_and_std_serve_all_channels(number: Any) -> None:
+    normalised, _ = NoisyBatch(channels=3, mean=number, std=number)({"image": FILMS})
+    assert torch.equal(normalised, torch.zeros(4, 3, 16, 16))
+
+
+@pytest.mark.parametrize("name", ["mean", "std"])
+@pytest.mark.parametrize("value", ["0.5", None, True, [], ["0.5"], [[0.5, 0.5]], torch.eye(3), 1j])
+def test_mean_and_std_must_be_numbers(name: str, value: Any) -> None:
+    message = re.escape(f"{name} must be a number or one number per channel, got {value!r}")
+    with pytest.raises(TypeError, match=message):
+        NoisyBatch(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["mean", "std"])
+@pytest.mark.parametrize("value", [math.nan, -math.inf, [0.5, math.nan]])
+def test_mean_and_std_must_be_finite(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"{name} must be finite, got {value!r}")):
+        NoisyBatch(**{name: value})
+
+
+def test_integers_beyond_every_float_are_not_finite() -> None:
+    with pytest.raises(ValueError, match="mean must be finite, got an integer beyond every float"):
+        NoisyBatch(mean=10**400)
+
+
+@pytest.mark.parametrize("std", [0, -1.0, [0.5, 0.0], torch.tensor([0.5, -0.5])])
+def test_std_must_be_positive(std: Any) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"std must be positive, got {std!r}")):
+        NoisyBatch(std=std)
+
+
+@pytest.mark.parametrize("name", ["mean", "std"])
+@pytest.mark.parametrize(("channels", "count"), [(3, 2), (1, 3)])
+def test_mean_and_std_have_one_number_per_channel(name: str, channels: int, count: int) -> None:
+    message = f"{name} must be one number, or {channels} for channels={channels}, got {count}"
+    with pytest.raises(ValueError, match=message):
+        NoisyBatch(channels=channels, **{name: [0.5] * count})
+
+
+@pytest.mark.parametrize("channels", [3.0, "3", True])
+def test_channels_must_be_an_integer(channels: Any) -> None:
+    with pytest.raises(TypeError, match="channels must be None or an int, got"):
+        NoisyBatch(channels=channels)
+
+
+@pytest.mark.parametrize("channels", [0, -1])
+def test_channels_must_be_positive(channels: int) -> None:
+    with pytest.raises(ValueError, match=f"channels must be at least 1, got {channels}"):
+        NoisyBatch(channels=channels)
+
+
+@pytest.mark.parametrize("seed", [1.5, "7", True, torch.tensor(7)])
+def test_seed_must_be_an_integer(seed: Any) -> None:
+    with pytest.raises(TypeError, match="seed must be None or an int, got"):
+        NoisyBatch(NOISE, seed=seed)
+
+
+@pytest.mark.parametrize("kind", [Tensor.clone, MetaTensor, Tensor.numpy, Tensor.tolist])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.uint16])
+def test_ids_of_any_integer_dtype_give_the_same_noise(
+    dtype: torch.dtype, kind: Callable[[Any], Any]
+) -> None:
+    ids = torch.tensor([3, 1, 4, 15])
+    prepare = NoisyBatch(NOISE, seed=7)
+    expected, _ = prepare({"image": FILMS, "id": ids})
+    noisy, _ = prepare({"image": FILMS, "id": kind(ids.to(dtype))})
+    assert torch.equal(noisy, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool, torch.complex64])
+def test_ids_that_are_no_integers_are_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match=f"under 'name' must be integers or names, got {dtype}"):
+        NoisyBatch(NOISE, seed=7, id_key="name")(
+            {"image": FILMS, "name": torch.arange(4).to(dtype)}
+        )
+
+
+@pytest.mark.parametrize("ids", [IDS[:3], [*IDS, "film_e"], torch.arange(3), []])
+def test_ids_must_be_one_per_image(ids: Any) -> None:
+    message = rf"one identity per image under 'name', 4 for .* \(4, 1, 16, 16\), got {len(ids)}"
+    with pytest.raises(ValueError, match=message):
+        NoisyBatch(NOISE, seed=7, id_key="name")({"image": FILMS, "name": ids})
 
 
 @pytest.mark.parametrize("kind", [tuple, list])

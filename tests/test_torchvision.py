@@ -9,6 +9,7 @@ import torch
 
 pytest.importorskip("torchvision")
 
+import numpy as np
 import PIL.Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -58,9 +59,36 @@ def test_dictionaries_keep_masks_boxes_and_labels() -> None:
 
 
 def test_masks_are_not_taken_for_films() -> None:
-    mask, boxes = Noise(NOISE)(MASK, BOXES)
+    with pytest.raises(TypeError, match=r"found no image: .*, got Mask \(16, 16\), Bounding"):
+        Noise(NOISE)(MASK, BOXES)
+    mask, boxes, _ = Noise(NOISE)(MASK, BOXES, FILM)
     assert mask is MASK
     assert boxes is BOXES
+
+
+@pytest.mark.parametrize(
+    "beside", [torch.tensor([[3.0]]), torch.rand(16, 16), torch.tensor(3.0), LABEL]
+)
+def test_plain_tensors_of_fewer_than_three_axes_are_not_images(beside: Tensor) -> None:
+    noisy = Noise(NOISE)({"beside": beside, "image": FILM})
+    assert noisy["beside"] is beside
+    assert not torch.equal(noisy["image"], FILM)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("sample", "found"),
+    [
+        ({"age": torch.tensor([[3.0]]), "view": "frontal"}, r"Tensor \(1, 1\), str"),
+        (torch.zeros(16, 16), r"Tensor \(16, 16\)"),
+        (np.zeros(3), "ndarray"),
+        ({}, "an empty sample"),
+    ],
+)
+def test_a_sample_without_an_image_is_refused(sample: Any, found: str, p: float) -> None:
+    message = rf"found no image: .* plain tensor \(\.\.\., C, H, W\), got {found}$"
+    with pytest.raises(TypeError, match=message):
+        Noise(NOISE, p=p)(sample)
 
 
 def test_tuples_keep_all_but_the_first_pure_tensor() -> None:
@@ -139,6 +167,38 @@ def test_pil_images_are_refused(place: int) -> None:
         Noise(NOISE)(*sample)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("shape", [(16, 16), (16, 16, 3)])
+def test_numpy_images_are_refused(shape: tuple[int, ...], place: int) -> None:
+    sample = [FILM, FILM]
+    sample[place] = np.zeros(shape, dtype=np.uint8)
+    with pytest.raises(TypeError, match=r"got a numpy array: put .*v2\.ToImage\(\) before it"):
+        Noise(NOISE)(*sample)
+
+
+def test_numpy_vectors_pass() -> None:
+    label = np.zeros(3)
+    noisy, passed = Noise(NOISE)(FILM, label)
+    assert passed is label
+    assert not torch.equal(noisy, FILM)
+
+
+@pytest.mark.parametrize("kind", [tv_tensors.Image, tv_tensors.Video])
+@pytest.mark.parametrize("mask", [PIL.Image.new("L", (16, 16)), np.zeros((16, 16))])
+def test_pil_and_numpy_masks_pass_beside_a_tensor_image(mask: Any, kind: type[Tensor]) -> None:
+    film = FILM[None].as_subclass(kind)
+    noisy, passed = Noise(NOISE)(film, mask)
+    assert passed is mask
+    assert not torch.equal(noisy, film)
+
+
+def test_numpy_images_pass_through_to_image() -> None:
+    noisy = v2.Compose([v2.ToImage(), Noise(NOISE)])(np.full((64, 64, 1), 128, dtype=np.uint8))
+    assert isinstance(noisy, tv_tensors.Image)
+    assert noisy.shape == (1, 64, 64)
+    assert not (noisy == 128).all()
+
+
 def test_pil_images_pass_through_to_image() -> None:
     transform = v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True), Noise(NOISE)])
     noisy = transform(PIL.Image.new("L", (64, 64), color=255))
@@ -173,7 +233,20 @@ def test_images_of_a_sample_share_the_decision() -> None:
     assert decisions == {(True, True), (False, False)}
 
 
-@pytest.mark.parametrize("p", [-0.1, 1.1])
+@pytest.mark.parametrize("p", ["0.5", None, True, [0.5]])
+def test_p_must_be_a_number(p: Any) -> None:
+    with pytest.raises(TypeError, match=f"p must be a number, got {type(p).__name__}"):
+        Noise(NOISE, p=p)
+
+
+@pytest.mark.parametrize(("noise", "found"), [("quantum", "str"), (QuantumNoise, "type")])
+def test_noise_must_be_a_module(noise: Any, found: str) -> None:
+    message = f"noise must be a noise module such as QuantumNoise, got {found}$"
+    with pytest.raises(TypeError, match=message):
+        Noise(noise)
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, math.nan])
 def test_p_must_be_a_probability(p: float) -> None:
     with pytest.raises(ValueError, match=f"p must be a probability between 0 and 1, got {p}"):
         Noise(NOISE, p=p)
