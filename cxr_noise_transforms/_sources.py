@@ -44,6 +44,7 @@ def make_source(
 
     Raises:
         ValueError: the backend named does not serve the image's device.
+        RuntimeError: the backend named is not installed.
     """
     if backend is None:
         backend = "torch" if seed is None and image.device.type != "cpu" else "numpy"
@@ -52,6 +53,8 @@ def make_source(
     if backend == "torch" and seed is None:
         return TorchSource(generator)
     seeds = draw_seeds(seed, generator, image, images).reshape(-1)
+    if backend == "triton":
+        return TritonSource(seeds.to(image.device))
     return TorchSource(seeds) if backend == "torch" else CounterSource(seeds)
 
 
@@ -85,6 +88,43 @@ class CounterSource:
         seeds = self.seeds.cpu()
         noisy = sample(signal.cpu(), strength.reshape(-1).expand(len(seeds)).cpu(), seeds)
         return noisy.to(signal.device)
+
+
+class TritonSource:
+    """The counter-based sampler where the image is: one fused kernel.
+
+    Raises:
+        RuntimeError: Triton is not installed.
+    """
+
+    def __init__(self, seeds: Tensor) -> None:
+        try:
+            # Triton is heavy, and absent on some systems: imported only when it is asked for
+            from . import _triton  # noqa: PLC0415
+        except ImportError as error:
+            raise RuntimeError(
+                f"backend 'triton' needs the package triton, which cannot be imported: {error}"
+            ) from error
+        self._expose = _triton.expose
+        self.seeds = seeds
+
+    def photons(self, signal: Tensor, gain: Tensor) -> Tensor:
+        """One uniform per pixel: the counts rise with the rate."""
+        return self._expose(signal, self._per_image(gain), None, self.seeds, Digitiser())
+
+    def read_out(self, signal: Tensor, sigma: Tensor) -> Tensor:
+        """One uniform per pixel: the noise scales with sigma."""
+        return self._expose(signal, None, self._per_image(sigma), self.seeds, Digitiser())
+
+    def digitised(
+        self, images: Tensor, gain: Tensor | None, sigma: Tensor | None, digitiser: Digitiser
+    ) -> Tensor:
+        """Image to image: read once, written once."""
+        per_photon, deviation = self._per_image(gain), self._per_image(sigma)
+        return self._expose(images, per_photon, deviation, self.seeds, digitiser)
+
+    def _per_image(self, strength: Tensor | None) -> Tensor | None:
+        return None if strength is None else strength.reshape(-1).expand(len(self.seeds))
 
 
 class TorchSource:

@@ -153,7 +153,7 @@ def test_image_seeds_key_the_stream() -> None:
 
 @pytest.mark.parametrize("backend", ["cupy", "triton ", ""])
 def test_unknown_backends_are_refused(backend: str) -> None:
-    with pytest.raises(ValueError, match="backend must be None or one of torch, numpy"):
+    with pytest.raises(ValueError, match="backend must be None or one of torch, numpy, triton"):
         quantum_noise(torch.rand(1, 8, 8), 1, backend=backend)
 
 
@@ -173,3 +173,9 @@ def test_the_table_of_8_bit_films_is_the_general_way(sq: float) -> None:
     generally = radiographic_noise(film, severities, torch.zeros(3), seed=4)
     assert torch.equal(by_table, generally)
     assert torch.equal(by_table[1], film[1])
+
+
+def test_triton_on_the_cpu_raises_and_does_not_fall_back() -> None:
+    pytest.importorskip("triton")
+    with pytest.raises(RuntimeError, match="backend 'triton' needs an image on a GPU"):
+        quantum_noise(torch.rand(1, 8, 8), 1, backend="triton")
