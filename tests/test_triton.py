@@ -172,6 +172,35 @@ def test_counts_are_the_cpus_where_the_method_changes(
     close(noisy, expected)
 
 
+def at_a_step(n: np.ndarray, words: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Rates where a pixel's count steps from n to n + 1, as near as float32 comes, and counts."""
+    uniforms = 0.5 + (words.astype(np.float64) + 0.5) / 2**32
+    rates = special.gammainccinv(n + 1, uniforms).astype(np.float32)
+    # not the CPU's: torch.special.gammaincc is 2e-10 off, which shows here and nowhere else
+    counts = n + (special.gammaincc(n + 1, rates.astype(np.float64)) < uniforms)
+    return torch.from_numpy(rates), torch.from_numpy(counts.astype(np.float32))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 16), (8, 60), (60, 1000), (1000, 8000)])
+def test_counts_are_right_where_every_pixel_is_in_doubt(
+    expose: Expose, low: int, high: int
+) -> None:
+    n = np.random.default_rng(low).integers(low, high, 2**13)
+    rates, counts = at_a_step(n, _philox.words(9, 0, 0, n.size))
+    noisy = expose(rates[None], torch.ones(1), None, torch.tensor([9]))
+    assert torch.equal(noisy[0], counts)
+
+
+def test_counts_are_right_in_the_far_tails(expose: Expose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_triton, "_LANES", 4 * LANES)
+    words = _philox.words(9, 0, 0, 2**19)
+    tail = np.flatnonzero(np.abs(_normal.exact_quantiles(words)) > 4)
+    rates, counts = torch.zeros(2, words.size)
+    rates[tail], counts[tail] = at_a_step(np.arange(tail.size) + 8, words[tail])
+    noisy = expose(rates[None], torch.ones(1), None, torch.tensor([9]))
+    assert torch.equal(noisy[0], counts)
+
+
 @pytest.mark.parametrize("sq", [0.5, 4.0, 7.0, 10.0, 40.0])
 def test_counts_follow_poissons_law(expose: Expose, sq: float) -> None:
     def noise(image: Tensor) -> Tensor:
