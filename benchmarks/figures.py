@@ -30,7 +30,7 @@ def performance(results: list[Result]) -> Figure:
             _draw_bars(axis, rows)
             size = show_size(result["settings"]["base"])
             machine = result["machine"].get("gpu") or result["machine"]["cpu"]
-            axis.set_title(f"{machine}: {noise}, float32, {size}, s = {MIDDLE:g}", fontsize=9)
+            axis.set_title(f"{machine}\n{noise}, float32, {size}, s = {MIDDLE:g}", fontsize=9)
     return figure
 
 
