@@ -1,13 +1,15 @@
 """Fit the polynomials of the counter-based sampler: ``python -m benchmarks.fit_sampler``.
 
-Two minimax fits by iteratively reweighted least squares (Lawson's algorithm):
+Minimax fits by iteratively reweighted least squares (Lawson's algorithm), for the CPU and for the
+CUDA kernel:
 
-- the ratio of the normal quantile to s = 2u - 1, as a polynomial in log(1 - s²), up to the quantile
-  3.3, relative error;
-- A and C in x = rate + sqrt(rate) w + w² A(s) + C(s), s = w / sqrt(rate), where x is the real
-  number at which the Poisson distribution function, continued by the incomplete gamma function,
-  equals the normal distribution function at w; for rates from 16 on and |w| up to 3.3, absolute
-  error.
+- the normal quantile from s = 2u - 1: on the CPU quantile / s in powers of log(1 - s²) up to the
+  quantile 3.3; in the kernel the same in log2(1 - s²) down to -9, and beyond the quantile itself
+  in sqrt(-log2(1 - s²)); relative error;
+- A, C and D in x = rate + sqrt(rate) w + w² A(s) + C(s) + D / rate, s = w / sqrt(rate), where x is
+  the real number at which the Poisson distribution function, continued by the incomplete gamma
+  function, equals the normal distribution function at w; on the CPU without D, absolute error, in
+  the kernel with an error that may grow as the rate falls.
 """
 
 from __future__ import annotations
@@ -18,10 +20,6 @@ from scipy import special
 
 Array = NDArray[np.float64]
 
-LARGEST_QUANTILE = 3.3
-LOWEST_RATE = 16.0
-# -log(1 - s²) at the largest quantile, and a little beyond
-DEPTH = 6.26
 STEPS = 400
 
 
@@ -40,35 +38,70 @@ def lawson(columns: Array, target: Array, scale: Array) -> tuple[Array, float]:
     return best, best_error
 
 
-def fit_normal(degree: int = 7) -> tuple[Array, float]:
-    """Quantile / s in powers of log(1 - s²), highest first, and the largest relative error."""
-    depth = (1 - np.cos(np.linspace(0, np.pi, 4000))) / 2 * DEPTH + 1e-6
-    s = np.sqrt(-np.expm1(-depth))
-    ratio = -special.ndtri(np.exp(-depth) / (1 + s) / 2) / s
+def fit_polynomial(x: Array, y: Array, degree: int) -> tuple[Array, float]:
+    """Y in powers of x, highest first, and the largest relative error."""
+    low, high = x.min(), x.max()
     # in Chebyshev polynomials, or the fit loses its digits; turned into plain powers at the end
-    columns = np.polynomial.chebyshev.chebvander(2 * depth / DEPTH - 1, degree)
-    coefficients, error = lawson(columns, ratio, 1 / ratio)
-    series = np.polynomial.Chebyshev(coefficients, domain=[0, DEPTH])
+    columns = np.polynomial.chebyshev.chebvander((2 * x - low - high) / (high - low), degree)
+    coefficients, error = lawson(columns, y, 1 / np.abs(y))
+    series = np.polynomial.Chebyshev(coefficients, domain=[low, high])
     powers = series.convert(kind=np.polynomial.Polynomial, domain=[-1, 1], window=[-1, 1]).coef
-    return (powers * (-1.0) ** np.arange(degree + 1))[::-1], error
+    return powers[::-1], error
 
 
-def fit_poisson() -> tuple[Array, Array, float]:
-    """A (cubic) and C (linear), lowest power first, and the largest error of x."""
-    inverse_root = np.cos(np.linspace(0, np.pi / 2, 80))[:-1] / np.sqrt(LOWEST_RATE)
-    inverse_root = inverse_root[inverse_root > 1 / 200]
-    quantile = np.cos(np.linspace(0, np.pi, 101)) * LARGEST_QUANTILE
-    r, w = (axis.ravel() for axis in np.meshgrid(inverse_root, quantile))
+def between(low: float, high: float, points: int = 4000) -> Array:
+    """Chebyshev points, which lie close at both ends."""
+    return low + (high - low) * (1 - np.cos(np.linspace(0, np.pi, points))) / 2
+
+
+def quantile_of(depth: Array) -> tuple[Array, Array]:
+    """The normal quantile and s where log(1 - s²) = -depth."""
+    s = np.sqrt(-np.expm1(-depth))
+    return -special.ndtri(np.exp(-depth) / (1 + s) / 2), s
+
+
+def fit_quantile(deepest: float, unit: float, degree: int) -> tuple[Array, float]:
+    """Quantile / s in powers of log(1 - s²) / unit, down to -deepest (natural logarithm)."""
+    depth = between(1e-6, deepest)
+    quantile, s = quantile_of(depth)
+    return fit_polynomial(-depth / unit, quantile / s, degree)
+
+
+def fit_tail(shallowest: float, deepest: float, degree: int) -> tuple[Array, float]:
+    """Quantile in powers of sqrt(-log2(1 - s²)), between two values of -log2(1 - s²)."""
+    root = between(shallowest**0.5, deepest**0.5)
+    return fit_polynomial(root, quantile_of(root**2 * np.log(2))[0], degree)
+
+
+def fit_count(
+    lowest_rate: float, widest: float, degrees: tuple[int, int], slope: float, *, inverse: bool
+) -> tuple[Array, Array, Array, float]:
+    """A, C (highest power first) and D, and the largest error of x.
+
+    Args:
+        lowest_rate: the fit holds from this rate on,
+        widest: and up to this absolute quantile.
+        degrees: of A and C.
+        slope: the error may grow as ``1 + slope * lowest_rate / rate``.
+        inverse: whether there is a term D / rate.
+    """
+    r = np.cos(np.linspace(0, np.pi / 2, 80))[:-1] / np.sqrt(lowest_rate)
+    r, w = (axis.ravel() for axis in np.meshgrid(r[r > 1 / 200], between(-widest, widest, 101)))
     rate = 1 / r**2
     target = real_count(w, rate) - rate - np.sqrt(rate) * w
     # the limit of many photons, w² / 6 + 1 / 3, where the distribution function has no digits left
-    r = np.r_[r, np.full(101, 1e-5)]
-    limit = np.linspace(-LARGEST_QUANTILE, LARGEST_QUANTILE, 101)
-    w, target = np.r_[w, limit], np.r_[target, limit**2 / 6 + 1 / 3]
-    s = w * r
-    columns = np.stack([*(w * w * s**i for i in range(4)), np.ones_like(s), s], axis=1)
-    coefficients, error = lawson(columns, target, np.ones_like(target))
-    return coefficients[:4], coefficients[4:], error
+    limit = between(-widest, widest, 101)
+    r, w, target = (
+        np.r_[r, np.full(101, 1e-5)],
+        np.r_[w, limit],
+        np.r_[target, limit**2 / 6 + 1 / 3],
+    )
+    s, (a, c) = w * r, degrees
+    columns = [*(w * w * s**i for i in range(a + 1)), *(s**i for i in range(c + 1))]
+    columns += [r * r] * inverse
+    scale = 1 / (1 + slope * lowest_rate * r * r)
+    found, error = lawson(np.stack(columns, axis=1), target, scale)
+    return found[a::-1], found[a + 1 : a + c + 2][::-1], found[a + c + 2 :], error
 
 
 def real_count(quantile: Array, rate: Array) -> Array:
@@ -87,11 +120,34 @@ def real_count(quantile: Array, rate: Array) -> Array:
     return (low + high) / 2
 
 
+def show(name: str, coefficients: Array) -> None:
+    """Print one polynomial, highest power first."""
+    print(f"  {name}", ", ".join(f"{value:.8e}" for value in coefficients))
+
+
+def main() -> None:
+    """Print every polynomial with its error."""
+    for place, found, error in (
+        ("CPU: quantile / s in log(1 - s²)", *fit_quantile(6.26, 1.0, 7)),
+        ("kernel: quantile / s in log2(1 - s²)", *fit_quantile(9.02 * np.log(2), np.log(2), 7)),
+        ("kernel: quantile in sqrt(-log2(1 - s²))", *fit_tail(8.88, 31.35, 6)),
+    ):
+        print(f"{place}, relative error {error:.1e}")
+        show("", found)
+    for place, options in (
+        ("CPU: A(s), C(s)", {"lowest_rate": 16, "widest": 3.3, "degrees": (3, 1), "slope": 0}),
+        (
+            "kernel: A(s), C(s), D, times 1 + 50 * 12 / rate",
+            {"lowest_rate": 12, "widest": 4.0, "degrees": (6, 3), "slope": 50},
+        ),
+    ):
+        a, c, d, error = fit_count(inverse=options["slope"] > 0, **options)
+        print(f"{place}, error {error:.1e} photons")
+        show("A", a)
+        show("C", c)
+        if len(d):
+            show("D", d)
+
+
 if __name__ == "__main__":
-    ratio, relative = fit_normal()
-    print(f"quantile / s in log(1 - s²), highest power first, relative error {relative:.1e}")
-    print("  ", ", ".join(f"{value:.9e}" for value in ratio))
-    a, c, absolute = fit_poisson()
-    print(f"A(s) and C(s), lowest power first, error {absolute:.1e} photons")
-    print("  A", ", ".join(f"{value:.8e}" for value in a))
-    print("  C", ", ".join(f"{value:.8e}" for value in c))
+    main()
