@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._gradient import GRADIENTS
 from ._signal import FULL_SCALE, Digitiser
@@ -61,7 +61,7 @@ def check_severity(name: str, severity: Severity) -> float | tuple[float, float]
 
 def check_scale(name: str, scale: float) -> float:
     """A positive, finite constant of the model (``n0``, ``sigma0``)."""
-    if not _is_number(scale):
+    if not is_number(scale):
         raise TypeError(f"{name} must be a number, got {type(scale).__name__}")
     number = _as_float(name, scale)
     if not 0 < number < math.inf:
@@ -88,7 +88,7 @@ def check_digitiser(value_range: Sequence[float], clip: bool, bits: int | None) 
     if not (
         isinstance(value_range, tuple | list)
         and len(value_range) == 2
-        and all(_is_number(end) for end in value_range)
+        and all(is_number(end) for end in value_range)
     ):
         raise TypeError(f"value_range must be two numbers (low, high), got {value_range!r}")
     low, high = value_range
@@ -131,6 +131,20 @@ def check_integer_seed(seed: object, expected: str = "an int") -> None:
     """Refuse a seed that is not an integer."""
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
         raise TypeError(f"seed must be {expected}, got {type(seed).__name__} {seed!r}")
+
+
+def check_adapter(noise: nn.Module, name: str, probability: float) -> None:
+    """Refuse what an adapter cannot apply, or not with this probability."""
+    if not isinstance(noise, nn.Module):
+        raise TypeError(
+            f"noise must be a noise module such as QuantumNoise, got {type(noise).__name__}"
+        )
+    if not is_number(probability):
+        raise TypeError(
+            f"{name} must be a number, got {type(probability).__name__} {probability!r}"
+        )
+    if not 0 <= probability <= 1:
+        raise ValueError(f"{name} must be a probability between 0 and 1, got {probability}")
 
 
 def count_images(image: Tensor, **per_image: Severity | int | None) -> int | None:
@@ -179,7 +193,7 @@ def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
 
 
 def _check_severity_number(name: str, severity: object, expected: str = "a number") -> float:
-    if not _is_number(severity):
+    if not is_number(severity):
         raise TypeError(f"{name} must be {expected}, got {type(severity).__name__}")
     number = _as_float(name, severity)
     if not 0 <= number < math.inf:
@@ -199,7 +213,8 @@ def _check_generator(generator: torch.Generator, image: Tensor) -> None:
         )
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether this is a real number, as which True and False do not count."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import numbers
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from kornia.augmentation import IntensityAugmentationBase2D
 from kornia.augmentation.random_generator import RandomGeneratorBase
 from torch import Tensor, nn
+
+from ._checks import check_adapter
 
 
 class RandomNoise(IntensityAugmentationBase2D):
@@ -46,14 +47,7 @@ class RandomNoise(IntensityAugmentationBase2D):
         same_on_batch: bool = False,
         keepdim: bool = False,
     ) -> None:
-        if not isinstance(noise, nn.Module):
-            raise TypeError(
-                f"noise must be a noise module such as QuantumNoise, got {type(noise).__name__}"
-            )
-        if not _is_number(p):
-            raise TypeError(f"p must be a number, got {type(p).__name__} {p!r}")
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability between 0 and 1, got {p}")
+        check_adapter(noise, "p", p)
         super().__init__(p=p, same_on_batch=same_on_batch, p_batch=1.0, keepdim=keepdim)
         self.noise = noise
         # what Kornia shows in the repr
@@ -86,7 +80,3 @@ class _SeedGenerator(RandomGeneratorBase):
 
     def __repr__(self) -> str:
         return "seed per image"
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

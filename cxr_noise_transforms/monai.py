@@ -19,6 +19,8 @@ from torch.utils.data import get_worker_info
 
 from cxr_noise_transforms import image_seeds
 
+from ._checks import check_adapter, is_number
+
 
 class RandNoise(RandomizableTransform):
     """Add noise to an image ``(C, spatial...)`` with probability ``prob``.
@@ -50,15 +52,8 @@ class RandNoise(RandomizableTransform):
     backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI reads a list)
 
     def __init__(self, noise: nn.Module, prob: float = 0.1) -> None:
-        if not isinstance(noise, nn.Module):
-            raise TypeError(
-                f"noise must be a noise module such as QuantumNoise, got {type(noise).__name__}"
-            )
-        # MONAI would clamp it
-        if not _is_number(prob):
-            raise TypeError(f"prob must be a number, got {type(prob).__name__} {prob!r}")
-        if not 0 <= prob <= 1:
-            raise ValueError(f"prob must be a probability between 0 and 1, got {prob}")
+        # before MONAI clamps the probability
+        check_adapter(noise, "prob", prob)
         RandomizableTransform.__init__(self, prob)
         self.noise = noise
         self._seed: int | None = None
@@ -267,11 +262,11 @@ def _plain(image: Tensor) -> Tensor:
 def _per_channel(name: str, given: Any, channels: int | None) -> list[float]:
     """One float, or one per channel."""
     value = given.tolist() if isinstance(given, Tensor | np.ndarray) else given
-    values = [value] if _is_number(value) else value
+    values = [value] if is_number(value) else value
     if (
         not isinstance(values, Sequence)
         or not len(values)
-        or not all(_is_number(number) for number in values)
+        or not all(is_number(number) for number in values)
     ):
         raise TypeError(f"{name} must be a number or one number per channel, got {given!r}")
     try:
@@ -286,10 +281,6 @@ def _per_channel(name: str, given: Any, channels: int | None) -> list[float]:
             f"got {len(floats)}: {given!r}"
         )
     return floats
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _is_integer(value: object) -> TypeGuard[int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -11,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
+
+from ._checks import check_adapter
 
 
 def _is_plain(item: Any) -> bool:
@@ -51,14 +52,7 @@ class Noise(v2.Transform):
 
     def __init__(self, noise: nn.Module, p: float = 1.0) -> None:
         super().__init__()
-        if not isinstance(noise, nn.Module):
-            raise TypeError(
-                f"noise must be a noise module such as QuantumNoise, got {type(noise).__name__}"
-            )
-        if not _is_number(p):
-            raise TypeError(f"p must be a number, got {type(p).__name__} {p!r}")
-        if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability between 0 and 1, got {p}")
+        check_adapter(noise, "p", p)
         self.noise = noise
         self.p = p
 
@@ -101,7 +95,3 @@ class Noise(v2.Transform):
         else:
             noisy = self.noise(image)
         return noisy if _is_plain(inpt) else tv_tensors.wrap(noisy, like=inpt)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
