@@ -25,7 +25,7 @@ def photons(signal: Tensor, gain: Tensor, seeds: Tensor) -> Tensor:
         gain: signal per photon ``(B,)``.
         seeds: int64 ``(B,)``.
     """
-    pixels, noisy, result = _rows(signal)
+    pixels, noisy, result = _spans.rows(signal)
     # numpy divides float32 by a float32 as torch does
     scale, keys = gain.to(signal.dtype).numpy(), seeds.tolist()
 
@@ -64,7 +64,7 @@ def read_out(signal: Tensor, sigma: Tensor, seeds: Tensor) -> Tensor:
         sigma: standard deviation ``(B,)``.
         seeds: int64 ``(B,)``.
     """
-    pixels, noisy, result = _rows(signal)
+    pixels, noisy, result = _spans.rows(signal)
     scale, keys = sigma.to(signal.dtype).numpy(), seeds.tolist()
 
     def work(image: int, start: int, stop: int) -> None:
@@ -83,10 +83,3 @@ def read_out(signal: Tensor, sigma: Tensor, seeds: Tensor) -> Tensor:
 @read_out.register_fake
 def _like(signal: Tensor, strength: Tensor, seeds: Tensor) -> Tensor:  # noqa: ARG001
     return torch.empty_like(signal, memory_format=torch.contiguous_format)
-
-
-def _rows(signal: Tensor) -> tuple[np.ndarray, Tensor, np.ndarray]:
-    """The signal as one row of pixels per image in C order, and a result of that layout."""
-    noisy = torch.empty_like(signal, memory_format=torch.contiguous_format)
-    shape = (signal.shape[0], signal[0].numel() if len(signal) else 0)
-    return signal.contiguous().view(shape).numpy(), noisy, noisy.view(shape).numpy()

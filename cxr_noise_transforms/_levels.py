@@ -35,9 +35,7 @@ def photon_levels(image: Tensor, gain: Tensor, seeds: Tensor) -> Tensor:
         gain: signal per photon ``(B,)``; where it is 0 the image comes back as it is.
         seeds: int64 ``(B,)``.
     """
-    noisy = torch.empty_like(image, memory_format=torch.contiguous_format)
-    shape = (image.shape[0], image[0].numel() if len(image) else 0)
-    levels, result = image.contiguous().view(shape).numpy(), noisy.view(shape).numpy()
+    levels, noisy, result = _spans.rows(image)
     scale, keys = gain.to(torch.float32).numpy(), seeds.tolist()
 
     def work(film: int, start: int, stop: int) -> None:
@@ -47,7 +45,7 @@ def photon_levels(image: Tensor, gain: Tensor, seeds: Tensor) -> Tensor:
         drawn = words(keys[film], PHOTONS, start, stop - start)
         _by_table(levels[film, start:stop], drawn, scale[film], result[film, start:stop])
 
-    _spans.run(shape[0], shape[1], work)
+    _spans.run(levels.shape[0], levels.shape[1], work)
     return noisy
 
 

@@ -191,6 +191,3 @@ class Strengths:
         """Note the standard deviation."""
         self.sigma = sigma
         return signal
-
-    def digitised(self, *_: object) -> None:
-        """Nothing is drawn."""

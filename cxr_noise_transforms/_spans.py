@@ -9,13 +9,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 # pixels per span: a multiple of 8, so that every span begins with a whole Philox block
 SPAN = 1 << 18
 
 _pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def rows(images: Tensor) -> tuple[NDArray[Any], Tensor, NDArray[Any]]:
+    """Images as one row of pixels each, in C order; a result like them, and its rows."""
+    result = torch.empty_like(images, memory_format=torch.contiguous_format)
+    shape = (images.shape[0], images[0].numel() if len(images) else 0)
+    return images.contiguous().view(shape).numpy(), result, result.view(shape).numpy()
 
 
 def run(images: int, pixels: int, work: Callable[[int, int, int], None]) -> None:
