@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import cos, hypot, pi, sin
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, label
+
+from .pathology import FINDINGS, Chest, change
 
 # linear attenuation per cm at 70 keV (lung at 0.26 g/cm3), interpolated from the tables of
 # Hubbell and Seltzer, NISTIR 5632, for ICRU-44 soft tissue, lung and cortical bone
@@ -30,8 +33,8 @@ class Phantom:
     heart: np.ndarray
 
 
-def chest_phantom(seed: int, size: int = 512) -> Phantom:
-    """Film the analytic person ``seed``.
+def chest_phantom(seed: int, size: int = 512, finding: str | None = None) -> Phantom:
+    """Film the analytic person ``seed``, healthy or with one finding.
 
     Path lengths L of every tissue, beam exp(-sum mu L) + scatter, detector blur, then a
     logistic display of the logarithm, its centre set by the lungs as an exposure control would.
@@ -41,20 +44,24 @@ def chest_phantom(seed: int, size: int = 512) -> Phantom:
     the domes of the diaphragm, as annotators draw them, although some lung lies behind each;
     the lower border of the heart, hidden in the abdomen, is the shape's own.
 
+    A finding changes path lengths by a rule of :mod:`.pathology`, at the exposure of the healthy
+    film: the anatomy stays, and so do the masks, also where the finding hides the lung.
+
     Args:
         seed: Which person, at least 0.
         size: Height and width in pixels, at least 32.
+        finding: One of :data:`.pathology.FINDINGS`, ``None`` for a healthy chest.
 
     Returns:
         The film and its masks, each ``(size, size)``.
 
     Raises:
         TypeError: ``seed`` or ``size`` is not an int.
-        ValueError: ``seed`` or ``size`` is too small.
+        ValueError: ``seed`` or ``size`` is too small, or there is no such finding.
 
     Note:
-        A demonstration that runs without data. It has no disease, no grain and one recipe of
-        anatomy: results on it prove nothing clinical.
+        A demonstration that runs without data. It has no grain, one recipe of anatomy and one
+        of each finding: results on it prove nothing clinical.
 
     Example:
         >>> film = chest_phantom(0, size=96)
@@ -67,6 +74,8 @@ def chest_phantom(seed: int, size: int = 512) -> Phantom:
     """
     _check("seed", seed, 0)
     _check("size", size, 32)
+    if finding is not None and finding not in FINDINGS:
+        raise ValueError(f"finding must be None or one of {', '.join(FINDINGS)}, got {finding!r}")
     rng = np.random.default_rng(seed)
     person = _Person(rng)
     tree = _vessel_tree(person, rng)
@@ -86,12 +95,32 @@ def chest_phantom(seed: int, size: int = 512) -> Phantom:
     bone = _bone(person, x, y) * _cap(body / 4)
     path = MU_SOFT * soft + MU_LUNG * lung + (MU_BONE - MU_SOFT) * bone
 
-    beam = gaussian_filter(np.exp(-path) + np.float32(person.scatter), person.blur / FILM * n)
-    film = -np.log(_bin(beam, fine))
+    film = _film(person, path, fine)
     lungs, hearts = _masks(person, size)
     centre = np.median(film[lungs]) + 0.45 - person.exposure
+    if finding is not None:
+        chest = Chest(
+            x=x,
+            y=y,
+            rim=np.sqrt(1 - (cavity / person.depth) ** 2),
+            height=-_below(person, x, y),
+            lung=lung,
+            vessels=vascular * share**2,
+            width=person.width,
+            dome=person.dome,
+            angles=(person.dome + person.sulcus, person.dome + person.dome_left + person.sulcus),
+            project=partial(_project, p=person, n=n),
+        )
+        more_soft, more_lung = change(finding, seed, chest)
+        film = _film(person, path + MU_SOFT * more_soft + MU_LUNG * more_lung, fine)
     grey = _step(person.contrast * (film - centre)) ** person.gamma
     return Phantom(np.rint(255 * grey).astype(np.uint8), lungs, hearts)
+
+
+def _film(p: _Person, path: np.ndarray, fine: int) -> np.ndarray:
+    """Logarithm of the detected beam, negative, in pixels ``fine`` times as wide."""
+    beam = gaussian_filter(np.exp(-path) + np.float32(p.scatter), p.blur / FILM * len(path))
+    return -np.log(_bin(beam, fine))
 
 
 def _check(name: str, value: int, least: int) -> None:
@@ -245,11 +274,15 @@ def _mediastinum(p: _Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _cap((edge - np.abs(x)) / 2.2)
 
 
-def _abdomen(p: _Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Below two domes that fall to the costophrenic angles."""
+def _below(p: _Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How far below the diaphragm: two domes that fall to the costophrenic angles."""
     u = (np.abs(x) - 6) / (_sides(p, y) - 6)
     fall = np.where(u > 0, p.sulcus * np.abs(u) ** 2.2, 0.8 * u * u)
-    return _cap((y - p.dome - p.dome_left * _step(2 * x) - fall) / 3.5)
+    return y - p.dome - p.dome_left * _step(2 * x) - fall
+
+
+def _abdomen(p: _Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return _cap(_below(p, x, y) / 3.5)
 
 
 def _body(p: _Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -362,6 +395,8 @@ def _project(tree: np.ndarray, p: _Person, n: int) -> np.ndarray:
     thickness = np.zeros((n, n), np.float32)
     for low, high in ((0.0, 0.08), (0.08, 0.15), (0.15, 0.24), (0.24, 0.5)):
         take = inside & (tree[2] >= low) & (tree[2] < high)
+        if not take.any():
+            continue
         row, column = i[take].astype(int), j[take].astype(int)
         down, across = i[take] - row, j[take] - column
         flat = np.zeros(n * n)
