@@ -30,9 +30,9 @@ def to_signal(image: Tensor, digitiser: Digitiser) -> Tensor:
     """Signal with full scale 1."""
     signal = image.to(signal_dtype(image))
     if image.dtype in FULL_SCALE:
-        return signal / FULL_SCALE[image.dtype]
+        return divided(signal, FULL_SCALE[image.dtype])
     low, high = digitiser.value_range
-    return signal if (low, high) == (0, 1) else (signal - low) / (high - low)
+    return signal if (low, high) == (0, 1) else divided(signal - low, high - low)
 
 
 def to_image(noisy: Tensor, image: Tensor, exposed: Tensor | None, digitiser: Digitiser) -> Tensor:
@@ -47,7 +47,7 @@ def to_image(noisy: Tensor, image: Tensor, exposed: Tensor | None, digitiser: Di
         steps = 2**digitiser.bits - 1
         # an integer image is rounded to its own levels below, and only once
         if full is None or steps < full:
-            noisy = round_straight_through(noisy * steps) / steps
+            noisy = divided(round_straight_through(noisy * steps), steps)
     if full is not None:
         noisy = (noisy * full).round().clamp(0.0, full)
     elif digitiser.value_range != (0, 1):
@@ -58,6 +58,14 @@ def to_image(noisy: Tensor, image: Tensor, exposed: Tensor | None, digitiser: Di
         # in the image's dtype: a way through float32 rewrites the bits of a half-precision NaN
         result = torch.where(exposed, result, image)
     return result
+
+
+def divided(numerator: Tensor, divisor: float) -> Tensor:
+    """``numerator / divisor``, rounded once on every device."""
+    if numerator.is_cuda:
+        # by a number, CUDA multiplies with the reciprocal, and the last bit is not the CPU's
+        return numerator / torch.full((), divisor, dtype=numerator.dtype, device=numerator.device)
+    return numerator / divisor
 
 
 def in_layout_of(image: Tensor, result: Tensor) -> Tensor:

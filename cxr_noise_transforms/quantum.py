@@ -12,6 +12,7 @@ from ._checks import Severity, check_backend, check_digitiser, check_gradient, c
 from ._exposure import draw_severities, expose
 from ._gradient import with_photon_gradient
 from ._module import describe, hold_severity
+from ._signal import divided
 from ._sources import Source
 from .severity import N0
 
@@ -23,7 +24,7 @@ def count_photons(
     signal: Tensor, source: Source, sq: Tensor, *, n0: float, gradient: str
 ) -> Tensor:
     """The quantum noise model: gain * Poisson(signal / gain), where gain = sq² / n0 per photon."""
-    gain = (sq.square() / n0).clamp(max=_LARGEST_GAIN)
+    gain = divided(sq.square(), n0).clamp(max=_LARGEST_GAIN)
     noisy = source.photons(signal.detach(), gain.detach())
     return with_photon_gradient(noisy, signal, gain, gradient)
 
