@@ -1,7 +1,7 @@
-"""Write docs/study.md's tables from the committed results: ``python docs/make_study.py [DIR ...]``.
+"""Write docs/study.md's results from the committed ones: ``python docs/make_study.py [DIR ...]``.
 
-A folder that ``examples/seg_sweep.py`` wrote is taken into ``examples/results`` first: ``run.json``
-and, packed, ``per_image.csv``. The paper's Table 1 stands beside.
+A sweep's folder (one task: ``per_image.csv`` and ``run.json``) is taken into ``examples/results``
+first. The paper's Table 1 and Table 2 stand beside.
 """
 
 from __future__ import annotations
@@ -10,107 +10,280 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from cxr_noise_transforms.study import paper
 from cxr_noise_transforms.study.files import whole_file
-from cxr_noise_transforms.study.report import plot_curves, summarise
+from cxr_noise_transforms.study.performance import (
+    performance,
+    seed_spread,
+    validation_thresholds,
+)
+from cxr_noise_transforms.study.report import (
+    checkpoint_table,
+    markdown,
+    plot_curves,
+    plot_tasks,
+    task_table,
+)
+from cxr_noise_transforms.study.resampling import Resampled, bootstrap
+from cxr_noise_transforms.study.statistics import monotonicity, recovery
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "examples" / "results"
-PUBLISHED = ROOT / "cxr_noise_transforms" / "study" / "published" / "table1.csv"
+PUBLISHED = ROOT / "cxr_noise_transforms" / "study" / "published"
 PAGE = ROOT / "docs" / "study.md"
 BEGIN, END = "<!-- results: written by docs/make_study.py -->", "<!-- end of results -->"
+RESAMPLES = 2000
+CLEAN, QUANTUM, ELECTRONIC = (0.0, 0.0), (10.0, 0.0), (0.0, 10.0)
+DATASETS = {"landmark": "JSRT and Shenzhen", "tb": "Shenzhen", "nih64": "ChestX-ray14, 64 x 64"}
+
+
+def load(folder: Path) -> tuple[pd.DataFrame, dict[str, Any], dict[tuple, float] | None]:
+    """A task's long table, its record, and a classifier's validation thresholds."""
+    text = {"image": str, "patient": str, "source": str, "label": str}
+    table = pd.read_csv(folder / "per_image.csv.gz", dtype=text, keep_default_na=False,
+                        na_values={"target": [""], "value": [""]})  # fmt: skip
+    validation = folder / "validation.csv.gz"
+    thresholds = None
+    if validation.is_file():
+        thresholds = validation_thresholds(pd.read_csv(validation, dtype=text))
+    return table, json.loads((folder / "run.json").read_text()), thresholds
+
+
+def resampled(table: pd.DataFrame, thresholds: dict[tuple, float] | None) -> Resampled:
+    """The best checkpoints on resampled patients, mean over labels."""
+    best = table[table.weights == "best"]
+    return bootstrap(best, thresholds, RESAMPLES).mean_over("label")
 
 
 def section(folder: Path) -> str:
-    """One task: what was run, and its table beside the paper's."""
-    table = pd.read_csv(folder / "per_image.csv.gz")
-    run = json.loads((folder / "run.json").read_text())
-    task = table.task.iloc[0]
-    published = pd.read_csv(PUBLISHED).query("task == @task").set_index(["sq", "se"])
+    """One segmentation task: what was run, and its table beside the paper's."""
+    table, run, _ = load(folder)
+    task = run["task"]
+    published = pd.read_csv(PUBLISHED / "table1.csv").query("task == @task")
+    published = published.set_index(["sq", "se"])
     plot_curves(table, folder / "curves.png", f"{task}, real films")
-    films = table.groupby("source").image.nunique()
-    epochs = ", ".join(f"{name} {record['epochs']}" for name, record in run["networks"].items())
+    draws = resampled(table, None)
+    mean = draws.mean_over("network")
+    columns = ["sq", "se", "metric"]
+    levels = mean.intervals().set_index(columns)
+    changes = mean.against(sq=0, se=0).intervals().set_index(columns)
+    spread = seed_spread(performance(table[table.weights == "best"]))
+    noise = spread[spread.metric == "dice"].groupby(["sq", "se"]).noise_sd.mean()
     lines = [
         f"### {task.capitalize()}",
         "",
-        (
-            f"{', '.join(table.network.unique())} with {table.encoder.iloc[0]}, weights "
-            f"{run['settings']['encoder_weights']}, {run['settings']['size']} x "
-            f"{run['settings']['size']}; epochs run: {epochs}. Test films: "
-            f"{', '.join(f'{source} {count}' for source, count in films.items())}; noise seeds: "
-            f"{table.noise_seed.nunique()}. Machine: {run['machine']}; torch {run['torch']}, "
-            f"cxr_noise_transforms {run['package']}. Spread: standard deviation of the mean over "
-            "noise seeds."
-        ),
+        about(table, run),
         "",
         (
-            "| s_q | s_e | Dice | diff | spread | paper Dice | paper diff | IoU | diff | paper IoU "
-            "| paper diff |"
+            "| s_q | s_e | Dice [95 %] | diff [95 %] | noise sd | paper Dice | paper diff | IoU "
+            "| diff | paper IoU | paper diff |"
         ),
         "|" + " ---: |" * 11,
     ]
-    seeds = table[table.metric == "dice"].groupby(["sq", "se", "noise_seed"]).value.mean()
-    spread = seeds.groupby(["sq", "se"]).std()
-    for cell in summarise(table).itertuples():
-        paper = published.loc[(cell.sq, cell.se)]
+    for sq, se in table[["sq", "se"]].drop_duplicates().itertuples(index=False):
+        paper = published.loc[(sq, se)]
+        dice, iou = levels.loc[(sq, se, "dice")], levels.loc[(sq, se, "iou")]
+        clean = (sq, se) == CLEAN
+        lost = "" if clean else interval(changes.loc[(sq, se, "dice")], sign=True)
+        lost_iou = "" if clean else f"{changes.loc[(sq, se, 'iou')].value:+.3f}"
         lines.append(
-            f"| {cell.sq:g} | {cell.se:g} | {cell.dice:.3f} | {cell.dice_diff:+.3f} "
-            f"| {spread[(cell.sq, cell.se)]:.4f} "
-            f"| {paper.dice:.2f} | {paper.dice_diff:+.2f} | {cell.iou:.3f} | {cell.iou_diff:+.3f} "
+            f"| {sq:g} | {se:g} | {interval(dice)} | {lost} | {noise[(sq, se)]:.4f} "
+            f"| {paper.dice:.2f} | {paper.dice_diff:+.2f} | {iou.value:.3f} | {lost_iou} "
             f"| {paper.iou:.2f} | {paper.iou_diff:+.2f} |"
         )
-    curves = (folder / "curves.png").relative_to(PAGE.parent.parent)
-    return "\n".join([*lines, "", f"![severity curves, {task}](../{curves})", ""])
+    risen = recovery(draws, "dice").set_index("network").loc["mean"]
+    steps = monotonicity(draws.select(metric="dice")).set_index("network")
+    worst = steps.loc[steps.p_holm.idxmin()]
+    lines += [
+        "",
+        f"From s_e = 6 to s_e = 8 the mean Dice changes by {interval(risen, sign=True)}: "
+        + ("a recovery" if risen.p_holm < 0.05 else "no recovery")
+        + f" (one-sided p = {risen.p_holm:.2g}). The most significant rise between any two "
+        f"neighbouring severities of any network is {worst.value:+.3f} ({worst.name}, "
+        f"{'s_q' if worst.axis == 'sq' else 's_e'} from {worst.milder:g} to {worst.harder:g}, "
+        f"p = {worst.p_holm:.2g} after Holm over all steps and networks).",
+        "",
+        f"![severity curves, {task}](../{(folder / 'curves.png').relative_to(ROOT)})",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def about(table: pd.DataFrame, run: dict[str, Any]) -> str:
+    """What was run, on what, where."""
+    films = table.groupby("source").image.nunique()
+    settings = run["settings"]
+    epochs = ", ".join(
+        f"{name} {record['epochs']} (best {record['best_epoch']}, averaged "
+        f"{record['averaged_epochs']})"
+        for name, record in run["networks"].items()
+    )
+    weights = settings.get("encoder_weights", settings.get("pretrained"))
+    encoder = f" with {settings['encoder']}" if "encoder" in settings else ""
+    return (
+        f"{', '.join(run['networks'])}{encoder}, weights {weights}, {settings['size']} x "
+        f"{settings['size']}, at most {settings['epochs']} epochs at "
+        f"{settings['learning_rate']:g}; epochs run: {epochs}. Test films: "
+        f"{', '.join(f'{source} {count}' for source, count in films.items())} of "
+        f"{table.patient.nunique()} patients; noise seeds: {table.noise_seed.nunique()}. "
+        f"Machine: {run['machine']}; torch {run['torch']}, cxr_noise_transforms "
+        f"{run['cxr_noise_transforms']}, revision {run['revision']}."
+    )
+
+
+def interval(row: Any, *, sign: bool = False) -> str:
+    """A value and its interval."""
+    form = "+.3f" if sign else ".3f"
+    return f"{row.value:{form}} [{row.lower:{form}}, {row.upper:{form}}]"
+
+
+def classification(folders: list[Path]) -> str:
+    """All classification tasks: clean metrics and drops, beside the paper's Table 2."""
+    published = pd.read_csv(PUBLISHED / "table2.csv").set_index("pair")
+    quoted = pd.read_csv(PUBLISHED / "quoted_drops.csv").set_index(["task", "metric", "sq", "se"])
+    lines = [
+        (
+            "| films | pair | test films (positive) | metric | clean [95 %] "
+            "| lost at s_q = 10 [95 %] | lost at s_e = 10 [95 %] | paper clean "
+            "| paper lost at s_q, s_e = 10 |"
+        ),
+        "|---|---|---:|---|---:|---:|---:|---:|---:|",
+    ]
+    notes, tables = [], []
+    for folder in folders:
+        table, run, thresholds = load(folder)
+        tables.append(table)
+        task = run["task"]
+        mean = resampled(table, thresholds).mean_over("network")
+        columns = ["sq", "se", "metric"]
+        levels = mean.intervals().set_index(columns)
+        changes = mean.against(sq=0, se=0).intervals().set_index(columns)
+        clean = table[(table.sq == 0) & (table.se == 0)].drop_duplicates("image")
+        for metric, name in (
+            ("auroc", "AUROC"),
+            ("auprc", "AUPRC"),
+            ("f1", "F1 at 0.5"),
+            ("f1_val", "F1 at the validation threshold"),
+        ):
+            lost = [_loss(changes.loc[(*cell, metric)]) for cell in (QUANTUM, ELECTRONIC)]
+            paper = published[metric].get(task) if metric in published else None
+            said = [
+                f"{quoted.drop.get((task, metric, *map(int, cell))):.3f}"
+                if (task, metric, *map(int, cell)) in quoted.index
+                else "-"
+                for cell in (QUANTUM, ELECTRONIC)
+            ]
+            lines.append(
+                f"| {DATASETS.get(folder.parent.name, folder.parent.name)} | {task} "
+                f"| {len(clean)} ({clean.target.sum():.0f}) | {name} "
+                f"| {interval(levels.loc[(*CLEAN, metric)])} | {lost[0]} | {lost[1]} "
+                f"| {'-' if paper is None else f'{paper:.3f}'} | {', '.join(said)} |"
+            )
+        notes.append(f"- {task}: {about(table, run)}")
+    whole = pd.concat(tables, ignore_index=True)
+    picture = RESULTS / "classification.png"
+    plot_tasks(whole, picture, "mean of the networks, real films")
+    return "\n".join(
+        [
+            "### Classification",
+            "",
+            (
+                "Intervals: 2,000 resamples of patients, mean over networks and noise seeds; the "
+                "networks and the noise are fixed. F1 counts the pair's first finding."
+            ),
+            "",
+            *lines,
+            "",
+            *notes,
+            "",
+            f"![severity curves of the classification tasks](../{picture.relative_to(ROOT)})",
+            "",
+        ]
+    )
+
+
+def _loss(row: Any) -> str:
+    return f"{-row.value:.3f} [{-row.upper:.3f}, {-row.lower:.3f}]"
+
+
+def averaging(folders: list[Path]) -> str:
+    """The best and the averaged checkpoints of every task."""
+    parts = []
+    for folder in folders:
+        table, run, _ = load(folder)
+        both = checkpoint_table(table)
+        metric = "dice" if "dice" in both else "auroc"
+        if len(both):
+            kept = both[["weights", "networks", metric, f"{metric}_sq", f"{metric}_se"]]
+            kept.columns = ["weights", "networks", "clean", "lost at s_q = 10", "lost at s_e = 10"]
+            kept.insert(0, "metric", "Dice" if metric == "dice" else "AUROC")
+            kept.insert(0, "task", run["task"])
+            parts.append(kept)
+    if not parts:
+        return ""
+    table = pd.concat(parts, ignore_index=True)
+    return f"### Lowest validation loss against averaged weights\n\n{markdown(table)}"
+
+
+def answers(folders: list[Path]) -> str:
+    """The paper's three claims about segmentation against the measured numbers."""
+    lines = ["### The paper's claims", ""]
+    for folder in folders:
+        table, run, _ = load(folder)
+        row = task_table(table).iloc[0]
+        draws = resampled(table, None)
+        rise = recovery(draws, "dice").set_index("network").loc["mean"]
+        lines.append(
+            f"- {run['task']}: Dice {row.dice:.3f} clean, {row.dice - row.dice_sq:.3f} at "
+            f"s_q = 10, {row.dice - row.dice_se:.3f} at s_e = 10; change from s_e = 6 to 8 "
+            f"{interval(rise, sign=True)}."
+        )
+    return "\n".join([*lines, ""])
 
 
 def contradictions() -> str:
     """Rows of the paper's Table 1 that contradict themselves, found by arithmetic."""
-    table = pd.read_csv(PUBLISHED)
-    clean = table[(table.sq == 0) & (table.se == 0)].set_index("task")
     lines = ["| task | s_q | s_e | what is printed | what follows |", "|---|---:|---:|---|---|"]
-    for row in table.itertuples():
-        for metric in ("dice", "iou"):
-            value, difference = getattr(row, metric), getattr(row, f"{metric}_diff")
-            follows = value - clean.loc[row.task, metric]
-            # three numbers rounded to two places differ by at most 0.015
-            if abs(follows - difference) > 0.0151:
-                lines.append(
-                    f"| {row.task} | {row.sq} | {row.se} | {metric} {value:.2f}, difference "
-                    f"{difference:+.2f} | difference {follows:+.2f} |"
-                )
-        if row.iou > row.dice:
-            lines.append(
-                f"| {row.task} | {row.sq} | {row.se} | IoU {row.iou:.2f} above Dice "
-                f"{row.dice:.2f} | impossible: IoU <= Dice |"
-            )
+    lines += [
+        f"| {row.task} | {row.sq} | {row.se} | {row.printed} | {row.follows} |"
+        for row in paper.contradictions().itertuples()
+    ]
     return "\n".join(lines) + "\n"
 
 
 def take(sweep: Path) -> None:
-    """Copy a sweep's results to ``examples/results/<task>``."""
-    table = pd.read_csv(sweep / "per_image.csv")
-    folder = RESULTS / table.task.iloc[0]
+    """Copy a task's results to ``examples/results/<dataset>/<task>``."""
+    run = json.loads((sweep / "run.json").read_text())
+    task = "-".join(run["task"].replace("/", " ").split())
+    folder = RESULTS / run["settings"]["dataset_dir"] / task
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(sweep / "run.json", folder)
-    # without a time of packing, so that the same table gives the same file
-    table.to_csv(
-        folder / "per_image.csv.gz", index=False, compression={"method": "gzip", "mtime": 0}
-    )
+    for name in ("per_image.csv", "validation.csv"):
+        if (sweep / name).is_file():
+            # without a time of packing, so that the same table gives the same file
+            pd.read_csv(sweep / name, dtype=str, keep_default_na=False).to_csv(
+                folder / f"{name}.gz", index=False, compression={"method": "gzip", "mtime": 0}
+            )
 
 
 def main() -> None:
     """Replace the generated part of docs/study.md."""
     for sweep in sys.argv[1:]:
         take(Path(sweep))
-    sections = [section(folder) for folder in sorted(RESULTS.iterdir()) if folder.is_dir()]
-    generated = "\n".join(
-        [BEGIN, "", *sections, "### Table 1 against itself", "", contradictions()]
-    )
+    folders = sorted(path.parent for path in RESULTS.glob("*/*/run.json"))
+    classified = [folder for folder in folders if (folder / "validation.csv.gz").is_file()]
+    segmented = [folder for folder in folders if folder not in classified]
+    parts = [answers(segmented), *map(section, segmented)]
+    if classified:
+        parts.append(classification(classified))
+    parts += [averaging(folders), "### Table 1 against itself\n", contradictions()]
     before, rest = PAGE.read_text().split(BEGIN)
     with whole_file(PAGE) as beside:
-        beside.write_text(before + generated + END + rest.split(END)[1])
+        beside.write_text(before + "\n".join([BEGIN, "", *parts]) + END + rest.split(END)[1])
     print(f"wrote {PAGE}")
 
 

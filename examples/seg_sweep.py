@@ -6,22 +6,30 @@ Without arguments: an embedded chest phantom, a small encoder, a few minutes on 
 
 from __future__ import annotations
 
-import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from cxr_noise_transforms.study.command import (
+    carry_out,
+    films_of,
+    parse,
+    run,
+    sweep_parser,
+    sweep_settings,
+)
 from cxr_noise_transforms.study.datasets import ORGANS
+from cxr_noise_transforms.study.html_report import write_report
 from cxr_noise_transforms.study.report import (
+    checkpoint_table,
     markdown,
     plot_curves,
     plot_ladder,
-    summarise,
+    severity_table,
     typical_film,
-    write_summary,
+    write_table,
 )
 from cxr_noise_transforms.study.sweep import Sweep, own_errors
 
@@ -32,118 +40,83 @@ PROFILES: dict[str, dict[str, Any]] = {
         "encoder": "resnet18",
         "encoder_weights": "none",
         "epochs": 12,
+        "swa_start": 9,
         "learning_rate": 1e-3,
+        "batch_size": 8,
         "noise_seeds": 1,
+        "phantoms": 100,
     },
-    # the paper's recipe: arXiv:2509.25265, sections 4.1 and 4.4
+    # the paper's recipe: arXiv:2509.25265, sections 4.1 and 4.4; its averaging has no start
     "paper": {
         "size": 512,
         "encoder": "resnet34",
         "encoder_weights": "imagenet",
         "epochs": 200,
+        "swa_start": 20,
         "learning_rate": 1e-4,
+        "batch_size": 8,
         "noise_seeds": 3,
+        "phantoms": 1000,
     },
 }
 
 
-def count(text: str) -> int:
-    """A whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return number
-
-
-def arguments() -> argparse.Namespace:
-    """The command line; what is not given comes from the profile."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--data", type=Path, metavar="DIR", help="folder of the Landmark dataset; default: phantom")
-    add("--organs", choices=ORGANS, default="lungs")
-    add("--arch", nargs="+", default=["Unet", "DeepLabV3", "FPN"], help="networks of smp")
-    add("--profile", choices=PROFILES, default="quick", help="defaults for what follows")
-    add("--encoder", help="encoder of smp")
-    add("--encoder-weights", metavar="imagenet|none|FILE")
-    add("--size", type=count, help="side of the films in pixels, a multiple of 32")
-    add("--epochs", type=count, help="at most; training stops early")
-    add("--learning-rate", type=float)
-    add("--noise-seeds", type=count, metavar="N", help="repetitions of the noise")
-    add("--batch-size", type=count, default=8)
-    add("--phantoms", type=count, default=100, help="phantom films, without --data")
-    add("--seed", type=int, default=0, help="of split and training, 0 to 2**32 - 1")
-    add("--device", help="torch device; default: CUDA where there is one")
-    add("--out", type=Path, help="default: runs/seg-<organs>-<profile>[-data]")
-    chosen = parser.parse_args()
-    for name, value in PROFILES[chosen.profile].items():
-        if getattr(chosen, name) is None:
-            setattr(chosen, name, value)
-    if chosen.size % 32:
-        parser.error(f"--size must be a multiple of 32, got {chosen.size}")
-    if not 0 <= chosen.seed < 2**32:
-        parser.error(f"--seed must be from 0 to 2**32 - 1, got {chosen.seed}")
-    if not chosen.learning_rate > 0:
-        parser.error(f"--learning-rate must be positive, got {chosen.learning_rate}")
-    if len({name.lower() for name in chosen.arch}) < len(chosen.arch):
-        parser.error(f"--arch must name each network once, got {' '.join(chosen.arch)}")
-    if chosen.device:
-        try:
-            torch.empty(0, device=chosen.device)
-        except (AssertionError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            parser.error(f"--device {chosen.device} cannot be used here: {reason}")
-    if chosen.out is None:
-        films = "-data" if chosen.data else ""
-        chosen.out = Path("runs") / f"seg-{chosen.organs}-{chosen.profile}{films}"
-    return chosen
-
-
 def main() -> None:
     """Run the sweep, print its table, and say what was written where."""
-    chosen = arguments()
+    networks = ["Unet", "DeepLabV3", "FPN"]
+    parser = sweep_parser(__doc__, PROFILES, networks, "the Landmark dataset")
+    parser.add_argument("--organs", choices=ORGANS, default="lungs")
+    parser.add_argument("--source", help="films of one source alone, e.g. Shenzhen")
+    parser.add_argument("--leave-out", metavar="SOURCE", help="keep one source for testing alone")
+    parser.add_argument("--encoder", help="encoder of smp")
+    parser.add_argument("--encoder-weights", metavar="imagenet|none|FILE")
+    chosen = parse(parser, PROFILES)
     start = time.monotonic()
+    task = "-".join(filter(None, [chosen.organs, chosen.source, chosen.leave_out and "left-out"]))
+    films = films_of(chosen)
+    out = chosen.out or Path("runs") / "-".join(
+        ["seg", task.lower(), chosen.profile, *(["data"] if chosen.data else [])]
+    )
+    settings = sweep_settings(chosen)
+    settings["options"] |= {
+        "organs": chosen.organs,
+        "source": chosen.source,
+        "leave_out": chosen.leave_out,
+        "encoder": chosen.encoder,
+    }
+    settings["training"]["encoder_weights"] = chosen.encoder_weights
     sweep = Sweep(
         bundle=BUNDLE,
-        out=chosen.out,
-        options={
-            "dataset_dir": str(chosen.data) if chosen.data else None,
-            "organs": chosen.organs,
-            "size": chosen.size,
-            "encoder": chosen.encoder,
-            "phantoms": chosen.phantoms,
-            "seed": chosen.seed,
-        },
-        training={
-            "encoder_weights": chosen.encoder_weights,
-            "epochs": chosen.epochs,
-            "learning_rate": chosen.learning_rate,
-            "batch_size": chosen.batch_size,
-        },
-        device=chosen.device,
-        noise_seeds=range(chosen.noise_seeds),
+        out=out,
+        task=task,
+        measure="segmentation",
+        labels=ORGANS[chosen.organs],
+        **settings,
     )
-    films = (
-        f"films of {chosen.data.resolve().name}" if chosen.data else f"{chosen.phantoms} phantoms"
-    )
-    print(f"{chosen.organs}, {films}, {chosen.size} x {chosen.size}, {chosen.encoder}")
-    table = sweep.run(chosen.arch)
-    summary = summarise(table)
+    print(f"{task}, {films}, {chosen.size} x {chosen.size}, {chosen.encoder}")
+    table = carry_out(sweep, chosen)
+    if table is None:
+        return
+    summary = severity_table(table)
     network = chosen.arch[0]
     film = typical_film(table, network)
     written = [
-        chosen.out / "per_image.csv",
-        *write_summary(summary, chosen.out),
-        plot_curves(table, chosen.out / "curves.png", f"{chosen.organs}, {films}"),
+        out / "per_image.csv",
+        *write_table(summary, out / "summary"),
+        plot_curves(table, out / "curves.png", f"{task}, {films}"),
     ]
     with own_errors():
         evaluation = sweep.evaluation(network)
-        path, title = chosen.out / "ladder.png", f"{network}, film {film}"
-        written.append(plot_ladder(evaluation, film, path, title))
-    networks = ", ".join(table.network.unique())
-    print(f"\nMean over {networks}; {table.image.nunique()} test films; diff from clean\n")
+        written.append(plot_ladder(evaluation, film, out / "ladder.png", f"{network}, film {film}"))
+    title, repeat = f"{task} under noise: {films}", shlex.join(["python", *sys.argv])
+    written += write_report([sweep], chosen.arch, table, out, title, repeat)
+    count = table.image.nunique()
+    print(f"\nMean over {', '.join(chosen.arch)}; {count} test films; diff from clean\n")
     print(markdown(summary))
+    if len(checkpoints := checkpoint_table(table)):
+        written += write_table(checkpoints, out / "checkpoints")
+        print("Lowest validation loss and averaged weights\n")
+        print(markdown(checkpoints))
     if not chosen.data:
         print("Phantoms demonstrate the pipeline; they say nothing about patients.")
     print(f"Finished in {time.monotonic() - start:.0f} s. Wrote")
@@ -152,9 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. What is finished is kept: the same command goes on from there.")
-    except (OSError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -1,1 +1,6 @@
-"""What the examples are built from: films, splits, networks, training, sweep, tables, figures."""
+"""The study: what noise does to a trained model, and everything its examples are built from."""
+
+from .html_report import write_report_of_table
+from .stress import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
+
+__all__ = ["IMAGENET_C", "MEDMNIST_C_CHEST", "stress_test", "write_report_of_table"]

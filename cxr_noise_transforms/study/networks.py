@@ -1,4 +1,4 @@
-"""Segmentation networks, their pretrained encoders, and their checkpoints."""
+"""The study's networks, their pretrained weights, and their checkpoints."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 from urllib.request import getproxies
 
 import segmentation_models_pytorch as smp
+import timm
 import torch
 from torch import nn
 
@@ -46,7 +49,7 @@ def segmentation_network(
             f"encoder {encoder!r} has no ImageNet weights, only "
             f"{', '.join(known['pretrained_settings']) or 'none'}: train with encoder weights none"
         )
-    with _hub_within_reach() if pretrained else nullcontext():
+    with _hub_within_reach("--encoder-weights") if pretrained else nullcontext():
         try:
             network = smp.create_model(
                 arch, encoder, encoder_weights=pretrained, in_channels=3, classes=channels
@@ -57,7 +60,43 @@ def segmentation_network(
                 f"got {encoder!r}"
             ) from None
     if encoder_weights not in (None, "none", "imagenet"):
-        _load(network.encoder, Path(encoder_weights), f"encoder {encoder}")
+        # an encoder's own file holds a classifier that a segmentation network has not
+        _load(network.encoder, Path(encoder_weights), f"encoder {encoder}", drop=("fc.",))
+    return network
+
+
+def classification_network(
+    arch: str, pretrained: str | None = None, classes: int = 1, size: int = 512
+) -> nn.Module:
+    """A network of timm: grey triplicated in, one logit per class out.
+
+    Args:
+        arch: name of a timm model, for example ``"resnet34"`` or ``"vit_small_patch16_224"``.
+        pretrained: ``None`` or ``"none"``, ``"imagenet"``, or a file with the network's state dict;
+            the file's classifier may have another number of classes.
+        classes: logits.
+        size: side of the films in pixels, for networks that are built for one size.
+
+    Raises:
+        ValueError: unknown architecture, or weights that do not fit.
+        ConnectionError: the ImageNet weights are neither cached nor within reach.
+    """
+    if not timm.is_model(arch):
+        like = ", ".join(get_close_matches(arch, timm.list_models())) or "resnet34, densenet121"
+        raise ValueError(f"arch must be a model of timm ({like}, ...), got {arch!r}")
+    imagenet = pretrained == "imagenet"
+    if imagenet and not timm.is_model_pretrained(arch):
+        raise ValueError(f"timm has no pretrained weights for {arch!r}: train with pretrained none")
+    options: dict[str, Any] = {"num_classes": classes, "in_chans": 3}
+    config = timm.get_pretrained_cfg(arch)
+    if config is not None and config.fixed_input_size:
+        options["img_size"] = size
+    with _hub_within_reach("--pretrained") if imagenet else nullcontext():
+        network = timm.create_model(arch, pretrained=imagenet, **options)
+    if pretrained not in (None, "none", "imagenet"):
+        head = network.get_classifier()
+        heads = [name for name, module in network.named_modules() if module is head]
+        _load(network, Path(pretrained), arch, drop=tuple(f"{name}." for name in heads), keep=True)
     return network
 
 
@@ -77,7 +116,15 @@ def load_checkpoint(network: nn.Module, path: str | Path, description: str) -> n
     return network
 
 
-def _load(network: nn.Module, path: Path, description: str) -> None:
+def _load(
+    network: nn.Module,
+    path: Path,
+    description: str,
+    drop: tuple[str, ...] = (),
+    *,
+    keep: bool = False,
+) -> None:
+    """Load a state dict without what ``drop`` names; ``keep`` the network's own values of it."""
     if not path.is_file():
         raise FileNotFoundError(
             f"weights {path} " + ("are a folder" if path.is_dir() else "do not exist")
@@ -92,8 +139,10 @@ def _load(network: nn.Module, path: Path, description: str) -> None:
     expected = network.state_dict()
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
         raise ValueError(f"weights {path} must hold a state dict, got {type(weights).__name__}")
-    # the classifier head of an encoder's own file
-    weights = {name: value for name, value in weights.items() if not name.startswith("fc.")}
+    weights = {name: value for name, value in weights.items() if not name.startswith(drop)}
+    if keep:
+        own = {name: value for name, value in expected.items() if name.startswith(drop)}
+        weights = {**weights, **own}
     wrong = [
         name
         for name in expected.keys() | weights.keys()
@@ -109,7 +158,7 @@ def _load(network: nn.Module, path: Path, description: str) -> None:
 
 
 @contextmanager
-def _hub_within_reach() -> Iterator[None]:
+def _hub_within_reach(option: str) -> Iterator[None]:
     """Serve cached weights without network; without either, fail before the hub's retries do."""
     from huggingface_hub import constants  # noqa: PLC0415 (a dependency of smp, needed only here)
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled  # noqa: PLC0415
@@ -121,7 +170,7 @@ def _hub_within_reach() -> Iterator[None]:
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise ConnectionError(
             "the ImageNet weights are not cached and their hub cannot be reached: train from "
-            "scratch with --encoder-weights none, or name a local file with --encoder-weights FILE"
+            f"scratch with {option} none, or name a local file with {option} FILE"
         ) from error
     finally:
         constants.HF_HUB_OFFLINE = offline

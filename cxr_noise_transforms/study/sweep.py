@@ -1,4 +1,4 @@
-"""The severity sweep: train each network once on clean films, then evaluate it in every cell.
+"""The severity sweep: train each network once on clean films, then measure it in every cell.
 
 Everything finished is a file, so a sweep that was interrupted goes on where it stopped.
 """
@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import platform
+import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-import monai
 import pandas as pd
 import torch
 from monai.bundle import ConfigWorkflow
-from tqdm import tqdm
 
-from cxr_noise_transforms import LADDER, RadiographicNoise, __version__
+from cxr_noise_transforms import LADDER
 
 from .files import whole_file
+from .processes import rank, wait, world
+from .provenance import provenance
+from .stress import stress_test
 
-METRICS = ("dice", "iou")
+CHECKPOINTS = {"best": "model.pt", "swa": "model_swa.pt"}
 
 
 @dataclass(frozen=True)
@@ -36,29 +36,41 @@ class Sweep:
     Args:
         bundle: folder of a MONAI bundle with ``configs/train.yaml`` and ``configs/evaluate.yaml``.
         out: folder of the results.
-        options: bundle keys for training and evaluation (``dataset_dir``, ``organs``, ``size``,
-            ``encoder``, ``phantoms``, ``seed``).
-        training: bundle keys for training alone (``encoder_weights``, ``epochs``, ...).
+        task: name of the task in the table.
+        measure: ``"segmentation"`` or ``"binary"``.
+        labels: names of the network's outputs.
+        options: bundle keys for training and evaluation (``dataset_dir``, ``size``, ``seed``, ...).
+        training: bundle keys for training alone (``epochs``, ``learning_rate``, ...).
+        loading: bundle keys that change no result (``cache``, ``num_workers``).
         device: name of a torch device, ``None`` for CUDA where there is one.
         cells: severities ``(sq, se)``.
         noise_seeds: repetitions of the noise.
+        cells_at_once: cells measured in one reading of the films.
+        share: ``(i, n)``: measure only the i-th of n shares of the cells, and write no tables.
     """
 
     bundle: Path
     out: Path
+    task: str
+    measure: str
+    labels: Sequence[str]
     options: Mapping[str, Any]
     training: Mapping[str, Any] = field(default_factory=dict)
+    loading: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
     cells: Sequence[tuple[float, float]] = LADDER
     noise_seeds: Sequence[int] = (0,)
+    cells_at_once: int = 1
+    share: tuple[int, int] = (0, 1)
 
     def run(self, architectures: Sequence[str]) -> pd.DataFrame:
-        """Train and evaluate what is not finished yet.
+        """Train and measure what is not finished yet.
 
         Returns:
-            One row per network, cell, noise seed, film, organ and metric, for these networks and
-            for others that former calls finished; also written to ``per_image.csv``, with
-            settings, versions and machine in ``run.json``.
+            The long table (see :func:`~cxr_noise_transforms.study.stress.stress_test`) of these
+            networks, each with its best and its averaged weights; also written to
+            ``per_image.csv``, with settings, versions and machine in ``run.json``. A classifier's
+            scores of the clean validation films are in ``validation.csv``.
 
         Raises:
             ConnectionError: pretrained weights are out of reach.
@@ -66,170 +78,166 @@ class Sweep:
             ValueError: ``out`` holds a sweep with other settings; films, weights or options are
                 not what they should be.
         """
-        self._check_settings()
+        tables, validation = [], []
         for number, arch in enumerate(architectures, start=1):
-            print(f"[{number}/{len(architectures)}] {arch}")  # noqa: T201 (progress)
+            if rank() == 0:
+                print(f"[{number}/{len(architectures)}] {arch}")  # noqa: T201 (progress)
             with own_errors():
                 self._train(arch)
-                self._evaluate(arch)
-        # and the networks of former calls
-        others = sorted(record.parent.name for record in self.out.glob("*/training.json"))
-        finished = [*architectures, *(o for o in others if o not in architectures)]
-        finished = [arch for arch in finished if not self._missing_cells(arch)]
-        table = pd.concat(
-            [
-                pd.read_csv(self._cell_file(arch, sq, se, seed))
-                for arch, seed, (sq, se) in product(finished, self.noise_seeds, self.cells)
-            ],
-            ignore_index=True,
-        )
-        with whole_file(self.out / "per_image.csv") as beside:
-            table.to_csv(beside, index=False)
-        self._write_provenance(finished)
-        return table
+                for weights in self.checkpoints(arch):
+                    tables.append(self._measure(arch, weights, "test"))
+                    if self.measure != "segmentation":
+                        validation.append(self._measure(arch, weights, "val"))
+        films = [frozenset(table.image) for table in tables]
+        if self.share == (0, 1) and len(set(films)) > 1:
+            raise ValueError(
+                f"the networks in {self.out} were measured on different films: make their "
+                "split.json alike, or choose another folder with --out"
+            )
+        if rank() == 0 and self.share == (0, 1):
+            self._write("per_image.csv", tables)
+            if validation:
+                self._write("validation.csv", validation)
+            self._write_run(architectures)
+        return pd.concat(tables, ignore_index=True)
 
-    def evaluation(self, arch: str) -> ConfigWorkflow:
+    def train(self, architectures: Sequence[str]) -> None:
+        """Train what is not trained yet, and measure nothing; raises as :meth:`run`."""
+        for arch in architectures:
+            with own_errors():
+                self._train(arch)
+
+    def checkpoints(self, arch: str) -> list[str]:
+        """The checkpoints of a trained network: ``"best"``, and ``"swa"`` if averaging began."""
+        return [name for name, file in CHECKPOINTS.items() if (self.out / arch / file).is_file()]
+
+    def evaluation(self, arch: str, weights: str = "best", part: str = "test") -> ConfigWorkflow:
         """The bundle's evaluation of a trained network, initialised."""
-        return self._workflow("evaluate", arch, handlers=[])
+        checkpoint = str(self.out / arch / CHECKPOINTS[weights])
+        return self._workflow("evaluate", arch, handlers=[], checkpoint=checkpoint, part=part)
 
     def _train(self, arch: str) -> None:
-        record, model = self.out / arch / "training.json", self.out / arch / "model.pt"
+        folder = self.out / arch
+        record, model = folder / "training.json", folder / CHECKPOINTS["best"]
         if record.is_file() and model.is_file():
-            print(f"  trained already: {model}")  # noqa: T201
+            self._check_settings(record)
+            if rank() == 0:
+                print(f"  trained already: {model}")  # noqa: T201
             return
-        # what a former network left does not belong to the new one
-        for left in (record, model, *(self.out / arch / "cells").glob("*.csv")):
-            left.unlink(missing_ok=True)
+        if rank() == 0 and not (folder / "resume.pt").is_file():
+            # what a former network left does not belong to the new one
+            shutil.rmtree(folder, ignore_errors=True)
+        wait()
         workflow = self._workflow("train", arch, **self.training)
         films = len(workflow.parser.get_parsed_content("split")["train"])
         if films < workflow.parser.get_parsed_content("batch_size"):
             raise ValueError(f"batch size must be at most the {films} films to train on")
-        self._keep_settings()
         workflow.run()
         evaluator = workflow.parser.get_parsed_content("validate#evaluator")
         trainer = workflow.parser.get_parsed_content("train#trainer")
+        averaging = workflow.parser.get_parsed_content("train#averaging")
         workflow.finalize()
+        # the first process writes
+        wait()
         if not model.is_file():
-            raise ValueError(
-                f"{arch} has no checkpoint after {trainer.state.epoch} epochs: "
-                f"the validation loss was never a number"
+            found = evaluator.state.best_metric
+            why = (
+                "the validation loss was never a number"
+                if math.isnan(found)
+                else f"it was removed; remove {folder} to train anew"
             )
-        with whole_file(record) as beside:
-            beside.write_text(
-                json.dumps(
-                    {
-                        "epochs": trainer.state.epoch,
-                        "best_epoch": evaluator.state.best_metric_epoch,
-                        "best_validation_loss": evaluator.state.best_metric,
-                    }
-                )
-            )
+            raise ValueError(f"{arch} has no checkpoint after {trainer.state.epoch} epochs: {why}")
+        about = {
+            "epochs": trainer.state.epoch,
+            "best_epoch": evaluator.state.best_metric_epoch,
+            "best_validation_loss": evaluator.state.best_metric,
+            "averaged_epochs": averaging.epochs,
+            "settings": self._settings(),
+        }
+        if rank() == 0:
+            with whole_file(record) as beside:
+                beside.write_text(json.dumps(about, indent=1))
+        wait()
 
-    def _evaluate(self, arch: str) -> None:
-        missing = self._missing_cells(arch)
-        if not missing:
-            print(f"  evaluated already: {self.out / arch / 'cells'}")  # noqa: T201
-            return
-        workflow = self.evaluation(arch)
-        for seed, sq, se in tqdm(missing, desc=arch, unit="cell"):
-            rows = pd.DataFrame(self._cell_rows(workflow, arch, sq, se, seed))
-            with whole_file(self._cell_file(arch, sq, se, seed)) as beside:
-                rows.to_csv(beside, index=False)
-
-    def _missing_cells(self, arch: str) -> list[tuple[int, float, float]]:
-        return [
-            (seed, sq, se)
-            for seed, (sq, se) in product(self.noise_seeds, self.cells)
-            if not self._cell_file(arch, sq, se, seed).is_file()
-        ]
-
-    def _cell_rows(
-        self, workflow: ConfigWorkflow, arch: str, sq: float, se: float, seed: int
-    ) -> Iterator[dict[str, Any]]:
-        evaluator = workflow.evaluator
-        evaluator.prepare_batch.noise = RadiographicNoise(sq, se, bits=8)
-        evaluator.prepare_batch.seed = seed
-        evaluator.run()
-        films = workflow.parser.get_parsed_content("split")["test"]
-        organs = workflow.parser.get_parsed_content("organ_names")
-        for metric in METRICS:
-            details = evaluator.state.metric_details[metric]
-            for film, values in zip(films, details.tolist(), strict=True):
-                for organ, value in zip(organs, values, strict=True):
-                    yield {
-                        "task": self.options["organs"],
-                        "network": arch,
-                        "encoder": self.options["encoder"],
-                        "weights": self.training.get("encoder_weights"),
-                        "training_seed": self.options["seed"],
-                        "sq": sq,
-                        "se": se,
-                        "noise_seed": seed,
-                        "image": film["id"],
-                        "patient": film["patient"],
-                        "source": film["source"],
-                        "organ": organ,
-                        "metric": metric,
-                        "value": value,
-                    }
+    def _measure(self, arch: str, weights: str, part: str) -> pd.DataFrame:
+        content = self.evaluation(arch, weights, part).parser.get_parsed_content
+        clean = part == "val"
+        return stress_test(
+            content("network"),
+            content("dataloader"),
+            self.measure,
+            labels=self.labels,
+            cells=[(0.0, 0.0)] if clean else self.cells,
+            noise_seeds=[0] if clean else self.noise_seeds,
+            channels=3,
+            device=content("device"),
+            out=self.out / arch / ("validation" if clean else "cells") / weights,
+            cells_at_once=self.cells_at_once,
+            share=(0, 1) if clean else self.share,
+            about={
+                "task": self.task,
+                "network": arch,
+                "weights": weights,
+                "training_seed": self.options["seed"],
+                "size": self.options["size"],
+            },
+        )
 
     def _workflow(self, name: str, arch: str, **overrides: Any) -> ConfigWorkflow:
         # MONAI warns about the logging configuration that is switched off here
         logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
+        configs = [str(self.bundle / "configs" / f"{name}.yaml")]
+        if world() > 1:
+            configs.append(str(self.bundle / "configs" / f"multi_gpu_{name}.yaml"))
+            # the processes have joined already, and part later
+            seeded = ["$monai.utils.set_determinism(seed=@seed)"] if name == "train" else []
+            overrides = {"initialize": seeded, "finalize": [], **overrides}
         workflow = ConfigWorkflow(
-            config_file=str(self.bundle / "configs" / f"{name}.yaml"),
+            config_file=configs,
             workflow_type="train" if name == "train" else "infer",
             logging_file=False,
             bundle_root=str(self.bundle),
             ckpt_dir=str(self.out / arch),
-            split_file=str(self.out / "split.json"),
+            split_file=str(self.out / arch / "split.json"),
             arch=arch,
             **({} if self.device is None else {"device": f"$torch.device({self.device!r})"}),
             **self.options,
+            **self.loading,
             **overrides,
         )
         workflow.initialize()
         return workflow
 
-    def _cell_file(self, arch: str, sq: float, se: float, seed: int) -> Path:
-        return self.out / arch / "cells" / f"sq{sq:g}_se{se:g}_seed{seed}.csv"
+    def _write(self, name: str, tables: Sequence[pd.DataFrame]) -> None:
+        with whole_file(self.out / name) as beside:
+            pd.concat(tables, ignore_index=True).to_csv(beside, index=False)
 
-    def _write_provenance(self, architectures: Sequence[str]) -> None:
+    def _write_run(self, architectures: Sequence[str]) -> None:
+        records = {
+            arch: json.loads((self.out / arch / "training.json").read_text())
+            for arch in architectures
+        }
+        for record in records.values():
+            del record["settings"]
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         run = {
+            "task": self.task,
             "settings": self._settings(),
-            "networks": {
-                arch: json.loads((self.out / arch / "training.json").read_text())
-                for arch in architectures
-            },
-            "package": __version__,
-            "torch": torch.__version__,
-            "monai": monai.__version__,
-            "python": platform.python_version(),
-            "machine": _machine(),
+            "networks": records,
+            **provenance(torch.device(device)),
         }
         with whole_file(self.out / "run.json") as beside:
             beside.write_text(json.dumps(run, indent=1))
 
-    def _dataset_name(self) -> str:
+    def _settings(self) -> dict[str, Any]:
         # a folder's place on one machine means nothing on another
         folder = self.options["dataset_dir"]
-        return "phantom" if folder is None else Path(folder).name
-
-    def _settings(self) -> dict[str, Any]:
-        settings = {**self.options, **self.training, "dataset_dir": self._dataset_name()}
+        name = "phantom" if folder is None else Path(folder).resolve().name
+        settings = {**self.options, **self.training, "dataset_dir": name}
         return dict(json.loads(json.dumps(settings)))
 
-    def _keep_settings(self) -> None:
-        with whole_file(self.out / "settings.json") as beside:
-            beside.write_text(json.dumps(self._settings(), indent=1))
-
-    def _check_settings(self) -> None:
-        path = self.out / "settings.json"
-        # a sweep that never finished a network binds nobody
-        if not path.is_file() or not any(self.out.glob("*/training.json")):
-            (self.out / "split.json").unlink(missing_ok=True)
-            return
-        stored, settings = json.loads(path.read_text()), self._settings()
+    def _check_settings(self, record: Path) -> None:
+        stored, settings = json.loads(record.read_text())["settings"], self._settings()
         other = [
             f"{key} {stored.get(key)} there, {settings.get(key)} now"
             for key in sorted(stored.keys() | settings.keys())
@@ -254,9 +262,3 @@ def own_errors() -> Iterator[None]:
                 raise cause from None
             cause = cause.__cause__
         raise
-
-
-def _machine() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{platform.machine()} CPU, {os.cpu_count()} cores"

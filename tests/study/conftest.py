@@ -7,11 +7,28 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-@pytest.fixture(scope="session")
-def landmark_data() -> Path:
-    """The Landmark dataset's folder, in $CXR_DATA or beside the project."""
+def real_films(name: str) -> Path:
+    """A folder of real films, in $CXR_DATA or beside the project."""
     beside = Path(__file__).parents[2].parent / "shared" / "cxr"
-    folder = Path(os.environ.get("CXR_DATA", beside)) / "landmark"
+    folder = Path(os.environ.get("CXR_DATA", beside)) / name
     if not folder.is_dir():
         pytest.skip(f"no real films in {folder}; set CXR_DATA to use them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def landmark_data() -> Path:
+    """The Landmark dataset's folder."""
+    return real_films("landmark")
+
+
+@pytest.fixture(scope="session")
+def nih64_data() -> Path:
+    """A part of ChestX-ray14, 64 x 64."""
+    return real_films("nih64")
+
+
+@pytest.fixture(scope="session")
+def tb_data() -> Path:
+    """Shenzhen's films for tuberculosis, in the layout of ChestX-ray14."""
+    return real_films("tb")

@@ -4,7 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from cxr_noise_transforms.study.networks import load_checkpoint, segmentation_network
+from cxr_noise_transforms.study.networks import (
+    classification_network,
+    load_checkpoint,
+    segmentation_network,
+)
 
 
 @pytest.mark.parametrize("arch", ["Unet", "DeepLabV3", "FPN"])
@@ -93,3 +97,99 @@ def test_a_proxy_out_of_reach_fails_as_fast(monkeypatch: pytest.MonkeyPatch) -> 
 def test_missing_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none.pt do not exist"):
         load_checkpoint(segmentation_network("Unet", "resnet18"), tmp_path / "none.pt", "Unet")
+
+
+@pytest.mark.parametrize(
+    ("arch", "size"),
+    [
+        ("resnet34", 64),
+        ("densenet121", 64),
+        ("efficientnet_b0", 64),
+        ("vit_tiny_patch16_224", 64),
+        ("vit_tiny_patch16_224", 96),
+    ],
+)
+def test_one_logit_per_class(arch: str, size: int) -> None:
+    network = classification_network(arch, classes=3, size=size).eval()
+    with torch.inference_mode():
+        assert network(torch.rand(2, 3, size, size)).shape == (2, 3)
+
+
+def test_the_weights_of_a_classifier_are_drawn_from_torch() -> None:
+    networks = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        networks.append(classification_network("resnet18", "none"))
+    first, again, other = (network.conv1.weight for network in networks)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert networks[0].fc.out_features == 1
+
+
+@pytest.mark.parametrize(
+    ("arch", "head"),
+    [
+        ("resnet18", "fc"),
+        ("densenet121", "classifier"),
+        ("efficientnet_b0", "classifier"),
+        ("vit_tiny_patch16_224", "head"),
+    ],
+)
+@pytest.mark.parametrize("classes", [1000, 2])
+def test_a_file_with_any_number_of_classes_keeps_the_networks_own_head(
+    tmp_path: Path, arch: str, head: str, classes: int
+) -> None:
+    torch.manual_seed(0)
+    donor = classification_network(arch, classes=classes, size=64).state_dict()
+    # untrained networks begin with the same statistics
+    donor = {name: value + 1 for name, value in donor.items()}
+    torch.save(donor, tmp_path / "weights.pt")
+    torch.manual_seed(1)
+    fresh = classification_network(arch, classes=2, size=64).state_dict()
+    torch.manual_seed(1)
+    network = classification_network(arch, str(tmp_path / "weights.pt"), classes=2, size=64)
+    for name, value in network.state_dict().items():
+        expected = fresh if name.startswith(f"{head}.") else donor
+        assert torch.equal(value, expected[name]), name
+
+
+def test_a_file_of_another_classifier_is_refused(tmp_path: Path) -> None:
+    torch.save(classification_network("resnet34").state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(
+        ValueError, match=r"weights.pt are of another network than resnet18: \d+ of"
+    ):
+        classification_network("resnet18", str(tmp_path / "weights.pt"))
+    # built for another size, it has other positions
+    vit = classification_network("vit_tiny_patch16_224", size=64)
+    torch.save(vit.state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match=r"1 of \d+ tensors .*, for example pos_embed"):
+        classification_network("vit_tiny_patch16_224", str(tmp_path / "weights.pt"), size=96)
+    with pytest.raises(FileNotFoundError, match=r"weights no.pt do not exist"):
+        classification_network("resnet18", "no.pt")
+
+
+@pytest.mark.parametrize(
+    ("arch", "suggestion"),
+    [
+        ("resnet35", r"model of timm \(.*resnet34.*, \.\.\.\), got 'resnet35'$"),
+        ("densenet", r"model of timm \(.*densenet\d+.*, \.\.\.\), got 'densenet'$"),
+        ("", r"model of timm \(resnet34, densenet121, \.\.\.\), got ''$"),
+        ("xyzzy", r"model of timm \(resnet34, densenet121, \.\.\.\), got 'xyzzy'$"),
+    ],
+)
+def test_an_unknown_classifier_is_refused_with_suggestions(arch: str, suggestion: str) -> None:
+    with pytest.raises(ValueError, match=suggestion):
+        classification_network(arch)
+
+
+def test_a_classifiers_imagenet_weights_out_of_reach_name_the_option() -> None:
+    classification_network("resnet18")
+    start = time.monotonic()
+    with pytest.raises(ConnectionError, match="--pretrained none, or name a local file"):
+        classification_network("resnet18", "imagenet")
+    assert time.monotonic() - start < 1.5
+
+
+def test_a_classifier_without_imagenet_weights() -> None:
+    with pytest.raises(ValueError, match="timm has no pretrained weights for 'cspresnet50d'"):
+        classification_network("cspresnet50d", "imagenet")

@@ -1,0 +1,127 @@
+"""A folder of films with masks, or with a table of labels, for the stress test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from .datasets import read_grey
+from .inference import folder_films
+
+_NO_LABEL = ("image", "patient", "source")
+
+
+class MaskedFolder(Dataset):
+    """Films and their masks, files of the same name in parallel folders.
+
+    Args:
+        films: folder of images, also in folders below.
+        masks: name of each label and the folder of its masks, PNG, black where the label is not.
+        size: side of the square in pixels that films and masks are resized to.
+
+    Raises:
+        FileNotFoundError: a folder has no films, or a film has no mask.
+    """
+
+    def __init__(self, films: str | Path, masks: Mapping[str, str | Path], size: int) -> None:
+        self.films = folder_films(films)
+        self.masks = {label: Path(folder) for label, folder in masks.items()}
+        self.labels = list(masks)
+        self.size = size
+        for label, folder in self.masks.items():
+            missing = [f["id"] for f in self.films if not (folder / f"{f['id']}.png").is_file()]
+            if missing:
+                raise FileNotFoundError(
+                    f"{len(missing)} of {len(self.films)} films have no mask of {label} in "
+                    f"{folder}, the first is {missing[0]}.png"
+                )
+
+    def __len__(self) -> int:
+        """Number of films."""
+        return len(self.films)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Image ``(1, size, size)`` in [0, 1], label ``(labels, size, size)``, and id."""
+        film = self.films[index]
+        masks = [
+            read_grey(folder / f"{film['id']}.png", self.size, pad=True) >= 128
+            for folder in self.masks.values()
+        ]
+        label = torch.from_numpy(np.stack(masks).astype(np.float32))
+        return {"id": film["id"], "image": _signal(film["image"], self.size), "label": label}
+
+
+class LabelledFolder(Dataset):
+    """Films and a CSV of their labels.
+
+    Args:
+        films: folder of images, also in folders below.
+        table: CSV with the column ``image``, the file's path below ``films`` with or without
+            ending; optional ``patient`` and ``source``; every other column is a label of 0 and 1,
+            or the one column is a class number.
+        size: side of the square in pixels.
+        classes: whether the one label column holds class numbers.
+
+    Raises:
+        FileNotFoundError: a film of the table is not in the folder.
+        ValueError: the table cannot be read, lacks columns, or a label is no number.
+    """
+
+    def __init__(
+        self, films: str | Path, table: str | Path, size: int, *, classes: bool = False
+    ) -> None:
+        self.size = size
+        try:
+            rows = pd.read_csv(table, dtype=dict.fromkeys(_NO_LABEL, str))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"cannot read {table}: {error}") from error
+        self.labels = [name for name in rows if name not in _NO_LABEL]
+        if "image" not in rows or not self.labels:
+            raise ValueError(
+                f"{table} must have the column image and one column per label, "
+                f"has {', '.join(rows)}"
+            )
+        for label in self.labels:
+            allowed = rows[label] >= 0 if classes else rows[label].isin((0, 1))
+            if not pd.api.types.is_numeric_dtype(rows[label]) or not allowed.all():
+                raise ValueError(
+                    f"column {label} of {table} must be "
+                    f"{'a class number' if classes else '0 or 1'} in every row"
+                )
+        found = {film["id"]: film["image"] for film in folder_films(films)}
+        names = [str(Path(image).with_suffix("")) for image in rows.image]
+        missing = [name for name in names if name not in found]
+        if missing:
+            raise FileNotFoundError(
+                f"{len(missing)} of {len(names)} films of {table} are not in {films}, "
+                f"the first is {missing[0]}"
+            )
+        self.rows = rows
+        self.films = [{"id": name, "image": found[name]} for name in names]
+
+    def __len__(self) -> int:
+        """Number of films."""
+        return len(self.films)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Image ``(1, size, size)`` in [0, 1], label ``(labels,)``, id, patient and source."""
+        film, row = self.films[index], self.rows.iloc[index]
+        label = torch.tensor([float(row[label]) for label in self.labels])
+        return {
+            "id": film["id"],
+            "patient": str(row.get("patient", film["id"])),
+            "source": str(row.get("source", "")),
+            "image": _signal(film["image"], self.size),
+            "label": label,
+        }
+
+
+def _signal(path: str, size: int) -> Tensor:
+    return torch.from_numpy(read_grey(Path(path), size, pad=True))[None].float() / 255

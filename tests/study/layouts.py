@@ -1,0 +1,48 @@
+"""Data folders in the layouts of the real ones."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+# polygons asymmetric left to right and top to bottom, in the dataset's 1024-pixel coordinates
+RIGHT = np.array([[200, 200], [400, 150], [450, 600], [180, 700]], dtype=np.float64)
+LEFT = RIGHT + np.array([400.0, 50.0])
+HEART = np.array([[420, 550], [650, 560], [640, 760], [430, 740]], dtype=np.float64)
+
+# the header as the dataset's owners wrote it: its last two names are four columns
+HEADER = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
+)
+
+
+def write_image(path: Path, size: int = 64) -> Path:
+    """Pixels that follow from the name, so that no two names share them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(list(path.name.encode()))
+    Image.fromarray(rng.integers(0, 256, (size, size), dtype=np.uint8)).save(path)
+    return path
+
+
+def write_annotated(root: Path, stem: str, *, size: int = 64, heart: bool = True) -> Path:
+    """One film of the Landmark dataset."""
+    for contour, points in {"RL": RIGHT, "LL": LEFT, "H": HEART}.items():
+        (root / "landmarks" / contour).mkdir(parents=True, exist_ok=True)
+        if heart or contour != "H":
+            np.save(root / "landmarks" / contour / f"{stem}.npy", points)
+    return write_image(root / "Images" / f"{stem}.png", size)
+
+
+def write_table(
+    root: Path, rows: Iterable[tuple[str, str, object]], name: str = "Data_Entry_2017.csv"
+) -> Path:
+    """The table of image, findings and patient, with the other columns of the real one."""
+    lines = [
+        f"{image},{findings},0,{patient},57,M,PA,2682,2749,0.143,0.143"
+        for image, findings, patient in rows
+    ]
+    root.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text("\n".join([HEADER, *lines]) + "\n")
+    return root / name
