@@ -33,8 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     paths = sorted(options.results.glob("*.json"))
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    timed = [result for result in results if result["kind"] != "exactness"]
+    timed = [result for result in results if result["kind"] in ("cpu", "cuda")]
     exact = [result for result in results if result["kind"] == "exactness"]
+    trained = [result for result in results if result["kind"] == "throughput"]
     folder = options.out.parent / "figures"
     for name, draw, drawn in (
         ("performance", figures.performance, timed),
@@ -43,20 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if drawn:
             _save(draw(drawn), folder / f"{name}.png")
     with whole_file(options.out) as beside:
-        beside.write_text(build(timed, exact), encoding="utf-8")
+        beside.write_text(build(timed, exact, trained), encoding="utf-8")
     print(f"wrote {options.out}")
 
 
-def build(timed: Sequence[Result], exact: Sequence[Result]) -> str:
+def build(timed: Sequence[Result], exact: Sequence[Result], trained: Sequence[Result] = ()) -> str:
     """The page."""
     parts = [_HEAD]
     if timed:
         parts += ["## Time", "![time per pixel](figures/performance.png)"]
         parts += [_timings(result) for result in timed]
+    if trained:
+        parts += ["## Training", *map(_training, trained)]
     if exact:
         parts += ["## Exactness", "![p-values and correlations](figures/exactness.png)"]
-        parts += [f"{_origin(r, r['device'])}\n\n{exactness_page.section(r)}" for r in exact]
-    if not (timed or exact):
+        parts += [_exactness(result) for result in exact]
+    if not (timed or trained or exact):
         parts.append("There are no results yet.")
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -81,6 +84,38 @@ def _timings(result: Result) -> str:
     if failed:
         parts += ["Failed:", failed]
     return "\n\n".join(parts)
+
+
+def _training(result: Result) -> str:
+    settings, rows = result["settings"], result["rows"]
+    clean = rows[0]["films_per_second"]
+    return "\n\n".join(
+        [
+            _origin(result, result["device"]),
+            (
+                f"{settings['network']}, films of {settings['side']}², batches of "
+                f"{settings['batch']}, {settings['workers']} loader processes, severities "
+                f"{tuple(settings['sq'])} and {tuple(settings['se'])}; median and quartiles of "
+                f"{settings['rounds']} rounds."
+            ),
+            tables.markdown(
+                ["noise", "films per second", f"share of {rows[0]['way']}"],
+                [
+                    [
+                        row["way"],
+                        f"{row['films_per_second']:.4g} ({row['q1']:.4g}–{row['q3']:.4g})",
+                        f"{row['films_per_second'] / clean:.2f}",
+                    ]
+                    for row in rows
+                ],
+            ),
+        ]
+    )
+
+
+def _exactness(result: Result) -> str:
+    parts = [_origin(result, result["device"]), result.get("answer", "")]
+    return "\n\n".join(filter(None, [*parts, exactness_page.section(result)]))
 
 
 def _origin(result: Result, device: str) -> str:

@@ -17,6 +17,8 @@ Draw = Callable[[Tensor, int | None], Tensor]
 # standard deviation of the read-out beside counts: too small to be taken for a photon
 READ_OUT = 0.01
 
+TORCH = "torch.poisson and torch.randn"
+
 
 class Sampler(NamedTuple):
     """Counts and normal values from ``(signal, seed)``; a seed of ``None`` draws afresh.
@@ -44,7 +46,7 @@ def samplers(device: str) -> list[Sampler]:
     return [
         ours(counter_based, common=True),
         ours("torch"),
-        Sampler("torch.poisson and torch.randn", torch_count, torch_normal, promised=None),
+        Sampler(TORCH, torch_count, torch_normal, promised=None),
         Sampler("rounded Gaussian (must be refused)", rounded_gaussian, promised=False),
     ]
 

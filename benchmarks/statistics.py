@@ -11,11 +11,22 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from cxr_noise_transforms import N0
+
 from .engine import QUICK_RESULTS, RESULTS
 from .exactness import FULL, LEVEL, QUICK, report
 from .machine import describe_machine, describe_versions, machine_slug
 from .records import write_json
-from .samplers import samplers
+from .samplers import TORCH, samplers
+
+_QUESTION = {
+    "counts": "Poisson's law",
+    "moments": "its moments",
+    "whiteness": "independent pixels",
+    "images": "independent images of a batch",
+    "calls": "independent calls",
+    "consecutive": "independent consecutive calls",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,6 +58,8 @@ def _one(device: str, options: argparse.Namespace) -> list[dict[str, Any]]:
                 f"{device}: {done['sampler']}: {verdict}, {done['tests']} tests, "
                 f"least p {done['least_p_holm']:.2g}"
             )
+    answer = torchs_counts(reports)
+    print(f"{device}: {answer}")
     folder = options.out or (QUICK_RESULTS if options.quick else RESULTS)
     path = folder / f"exactness-{device}-{machine_slug(machine)}.json"
     write_json(
@@ -58,12 +71,41 @@ def _one(device: str, options: argparse.Namespace) -> list[dict[str, Any]]:
             "versions": describe_versions(["numpy", "scipy", "torch"]),
             "settings": {"quick": options.quick, "level": LEVEL, **extent._asdict()},
             "date": datetime.now(timezone.utc).date().isoformat(),
+            "answer": answer,
             "reports": reports,
         },
     )
     print(f"wrote {path}")
     # torch's own samplers are looked at, not vouched for
     return [r for r in reports if r["promised"] is not None and r["accepted"] != r["promised"]]
+
+
+def torchs_counts(reports: Sequence[dict[str, Any]]) -> str:
+    """What the tests answer to pytorch#136750, at the rates of severities from 1 on.
+
+    Args:
+        reports: one of them is of torch.poisson itself.
+
+    Returns:
+        One sentence: the laws refused, with their rates, or that none is.
+    """
+    report = next(report for report in reports if report["sampler"] == TORCH)
+    rows = [row for row in report["rows"] if row["rate"] and row["rate"] <= N0]
+    # seeds and severities are no question to it
+    rows = [row for row in rows if row["law"] in _QUESTION]
+    refused = []
+    for law, asked in _QUESTION.items():
+        rates = {row["rate"] for row in rows if row["law"] == law and row["p_holm"] < LEVEL}
+        if rates:
+            refused.append(f"{asked} (rate {', '.join(f'{rate:g}' for rate in sorted(rates))})")
+    strongest = max(
+        (row for row in rows if "correlation" in row), key=lambda row: abs(row["correlation"])
+    )
+    verdict = f"not {'; not '.join(refused)}" if refused else "no test is refused"
+    return (
+        f"pytorch#136750, torch.poisson at rates up to {N0:g}: {verdict}; the largest correlation "
+        f"between two calls is {strongest['correlation']:+.4f}, at rate {strongest['rate']:g}."
+    )
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -414,6 +414,8 @@ def test_compiled_and_exported_it_is_one_node(expose: Expose) -> None:
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU")
+# torch says once per process that its check for waiting is a prototype
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 def test_it_never_waits_for_the_gpu_and_can_be_captured(expose: Expose) -> None:
     del expose
     given = example()
