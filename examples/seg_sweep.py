@@ -72,10 +72,11 @@ def main() -> None:
     parser.add_argument("--encoder-weights", metavar="imagenet|none|FILE")
     chosen = parse(parser, PROFILES)
     start = time.monotonic()
-    task = "-".join(filter(None, [chosen.organs, chosen.source, chosen.leave_out and "left-out"]))
+    without = chosen.leave_out and f"without-{chosen.leave_out}"
+    task = "-".join(filter(None, [chosen.organs, chosen.source, without])).lower()
     films = films_of(chosen)
     out = chosen.out or Path("runs") / "-".join(
-        ["seg", task.lower(), chosen.profile, *(["data"] if chosen.data else [])]
+        ["seg", task, chosen.profile, *(["data"] if chosen.data else [])]
     )
     settings = sweep_settings(chosen)
     settings["options"] |= {
