@@ -27,7 +27,7 @@ from .tables import markdown
 PAGE = ROOT / "docs" / "gpu.md"
 BEGIN, END = "<!-- measured: written by python -m benchmarks.gpu -->", "<!-- end of measured -->"
 STUDY = ("study-lungs", "study-heart", "study-lungs-heart", "study-tb")
-NAMES = ("tests", "kernels", "timings", "exactness", "throughput", *STUDY)
+NAMES = ("tests", "kernels", "timings", "exactness", "throughput", "evaluation", *STUDY)
 PACKAGES = ("kornia", "monai", "numpy", "scipy", "segmentation_models_pytorch", "timm", "torch",
             "torchvision", "triton")  # fmt: skip
 _PACKAGE = ("cxr_noise_transforms",)
@@ -109,7 +109,7 @@ def list_parts(options: argparse.Namespace, folder: Path, work: Path, slug: str)
     def tested(name: str, *command: str, **environment: str) -> Part:
         return Part(
             name,
-            ["-m", "pytest", *command, "-q", "-p", "no:cacheprovider"],
+            ["-m", "pytest", *command, "-m", "", "-q", "-p", "no:cacheprovider"],
             [*_PACKAGE, "tests", "pyproject.toml"],
             places=[f"--junitxml={work / name}.xml"],
             junit=work / f"{name}.xml",
@@ -141,6 +141,7 @@ def list_parts(options: argparse.Namespace, folder: Path, work: Path, slug: str)
         measured("timings", device, file=device, fresh=["--fresh"]),
         measured("exactness", "statistics", "--device", device, file=f"exactness-{device}"),
         measured("throughput", "throughput", "--device", device, file=f"throughput-{device}"),
+        measured("evaluation", "evaluation", "--device", device, file=f"evaluation-{device}"),
         *(_sweep(name, options, work) for name in STUDY),
     ]
 
@@ -218,6 +219,7 @@ def _pages(record: Entry, folder: Path, work: Path, *, published: bool) -> list[
     finished = [name for name in STUDY if record["parts"].get(name, {}).get("outcome") == "passed"]
     if published:
         write_page()
+        pages.append(Part("pages", ["docs/make_scaling.py"], ()))
         sweeps = [
             str(p.parent) for name in finished for p in sorted((work / name).rglob("run.json"))
         ]
