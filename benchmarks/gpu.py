@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             print(f"\n=== {part.name} ===", flush=True)
             fresh = options.again or bool(before and not same)
+            _move_aside(part, before if fresh and not options.again else {})
             entry = _run(part, work, options.minutes, fresh=fresh) | entry
             if same and not fresh and before["outcome"] == "stopped":
                 entry["seconds"] = round(entry["seconds"] + before["seconds"], 1)
@@ -99,6 +100,14 @@ def _run(part: Part, work: Path, minutes: float, *, fresh: bool) -> Entry:
         "date": datetime.now(timezone.utc).date().isoformat(),
         "files": [_shown(file) for file in part.files if file.is_file()],
     }
+
+
+def _move_aside(part: Part, before: Entry) -> None:
+    """Keep what another source or machine has left, hours of training perhaps."""
+    if before and part.folder and part.folder.exists():
+        aside = part.folder.with_name(f"{part.folder.name}-{before['source']}")
+        shutil.rmtree(aside, ignore_errors=True)
+        print(f"moved aside: {_shown(part.folder.rename(aside))}")
 
 
 def list_parts(options: argparse.Namespace, folder: Path, work: Path, slug: str) -> list[Part]:
@@ -219,12 +228,12 @@ def _pages(record: Entry, folder: Path, work: Path, *, published: bool) -> list[
     finished = [name for name in STUDY if record["parts"].get(name, {}).get("outcome") == "passed"]
     if published:
         write_page()
-        pages.append(Part("pages", ["docs/make_scaling.py"], ()))
         sweeps = [
             str(p.parent) for name in finished for p in sorted((work / name).rglob("run.json"))
         ]
         if sweeps:
             pages.append(Part("pages", ["docs/make_study.py"], (), sweeps))
+        pages.append(Part("pages", ["docs/make_scaling.py"], ()))
     rows = []
     for part in pages:
         ended = run(part, work / f"{Path(part.command[-1]).stem}.log", 600)

@@ -56,6 +56,7 @@ def main() -> None:
             f"{CELLS * SEEDS} times for a model, unless `--cells-at-once` reads it once: a "
             "shared disk gives out before the devices do."
         ),
+        "- The collecting job holds every row of its sweep in memory: one job per pair.",
         "- Training comes first and is one job per model; its epochs are not shared between nodes.",
         "",
     ]
@@ -67,7 +68,7 @@ def main() -> None:
 
 def row_bytes() -> float:
     """Bytes of one score in a committed long table, unpacked."""
-    path = next((ROOT / "examples" / "results").glob("*/*/validation.csv.gz"))
+    path = next((ROOT / "examples" / "results").glob("*/*/per_image.csv.gz"))
     with gzip.open(path) as file:
         lines = file.read().splitlines()
     return sum(len(line) + 1 for line in lines) / len(lines)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from cxr_noise_transforms.study import paper
+from cxr_noise_transforms.study import paper, read_table
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.performance import (
     performance,
@@ -43,13 +43,11 @@ DATASETS = {"landmark": "JSRT and Shenzhen", "tb": "Shenzhen", "nih64": "ChestX-
 
 def load(folder: Path) -> tuple[pd.DataFrame, dict[str, Any], dict[tuple, float] | None]:
     """A task's long table, its record, and a classifier's validation thresholds."""
-    text = {"image": str, "patient": str, "source": str, "label": str}
-    table = pd.read_csv(folder / "per_image.csv.gz", dtype=text, keep_default_na=False,
-                        na_values={"target": [""], "value": [""]})  # fmt: skip
+    table = read_table(folder / "per_image.csv.gz")
     validation = folder / "validation.csv.gz"
     thresholds = None
     if validation.is_file():
-        thresholds = validation_thresholds(pd.read_csv(validation, dtype=text))
+        thresholds = validation_thresholds(read_table(validation))
     return table, json.loads((folder / "run.json").read_text()), thresholds
 
 

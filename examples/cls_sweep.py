@@ -37,14 +37,14 @@ from cxr_noise_transforms.study.sweep import Sweep
 BUNDLE = Path(__file__).parent / "bundles" / "classification"
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
-        "size": 96,
+        "size": 64,
         "pretrained": "none",
         "epochs": 10,
         "swa_start": 8,
         "learning_rate": 1e-3,
         "batch_size": 16,
         "noise_seeds": 1,
-        "phantoms": 240,
+        "phantoms": 160,
     },
     # the paper's recipe: arXiv:2509.25265, sections 4.1 and 4.4; its averaging has no start
     "paper": {

@@ -27,6 +27,8 @@ def main() -> None:
     add("--arch", nargs="+", metavar="NAME", help="networks, one training job each")
     add("--partition", help="of SLURM")
     add("--gpus", type=int, default=0, help="per job")
+    add("--cpus", type=int, default=4, help="per job")
+    add("--memory", type=int, default=32, metavar="GB", help="per job")
     add("--hours", type=int, default=24, help="time limit of a job")
     add("--logs", type=Path, default=Path("runs") / "jobs")
     add("sweep", nargs="+", help="a sweep script and its options, after --")
@@ -43,7 +45,9 @@ def main() -> None:
         [whole],
     ]
     executor = submitit.AutoExecutor(folder=chosen.logs, cluster=chosen.cluster)
-    executor.update_parameters(timeout_min=60 * chosen.hours)
+    executor.update_parameters(
+        timeout_min=60 * chosen.hours, cpus_per_task=chosen.cpus, mem_gb=chosen.memory
+    )
     if chosen.gpus:
         executor.update_parameters(gpus_per_node=chosen.gpus)
     if chosen.partition:
@@ -52,7 +56,7 @@ def main() -> None:
     for commands in stages:
         if before and chosen.cluster == "slurm":
             after = ":".join(job.job_id for job in before)
-            more = {"dependency": f"afterok:{after}"}
+            more = {"dependency": f"afterok:{after}", "kill_on_invalid_dep": "yes"}
             executor.update_parameters(slurm_additional_parameters=more)
         with executor.batch():
             jobs = [

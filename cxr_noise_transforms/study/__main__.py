@@ -7,6 +7,7 @@ python -m cxr_noise_transforms.study package.module:model --films DIR --labels l
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
 import shlex
 import sys
@@ -36,7 +37,7 @@ def main() -> None:
     start = time.monotonic()
     dataset: MaskedFolder | LabelledFolder
     if chosen.masks:
-        dataset = MaskedFolder(chosen.films, dict(chosen.masks), chosen.size)
+        dataset = MaskedFolder(chosen.films, dict(chosen.masks), chosen.size, chosen.patients)
     else:
         classes = chosen.task == "multiclass"
         dataset = LabelledFolder(chosen.films, chosen.labels, chosen.size, classes=classes)
@@ -55,12 +56,12 @@ def main() -> None:
         std=chosen.std,
         device=chosen.device,
         out=chosen.out / "cells",
-        about={"network": Path(chosen.model).stem, "weights": "best", "size": chosen.size},
+        about={"network": Path(chosen.model).stem, "size": chosen.size, **_file(chosen.model)},
         cells_at_once=chosen.cells_at_once,
     )
     with whole_file(chosen.out / "per_image.csv") as beside:
         table.to_csv(beside, index=False)
-    summary = severity_table(table)
+    summary = severity_table(table, weights="given")
     about = {
         "Model": chosen.model,
         "Films": f"{len(dataset)} of {chosen.films}, {chosen.size} x {chosen.size}",
@@ -93,6 +94,7 @@ def _arguments() -> argparse.Namespace:
     truth = parser.add_mutually_exclusive_group(required=True)
     truth.add_argument("--masks", nargs="+", type=_named, metavar="LABEL=DIR")
     truth.add_argument("--labels", type=Path, metavar="CSV", help="columns image and labels")
+    add("--patients", type=Path, metavar="CSV", help="with --masks: columns image and patient")
     add("--task", choices=("segmentation", "binary", "multilabel", "multiclass"))
     add("--size", type=count, default=512, help="side of the films in pixels")
     add("--cells", nargs="+", default=["ladder"], metavar="GRID|SQ,SE",
@@ -131,6 +133,12 @@ def _cells(text: str, parser: argparse.ArgumentParser) -> list[Cell]:
     except ValueError:
         parser.error(f"--cells must be {', '.join(_GRIDS)} or SQ,SE, got {text}")
     return [(sq, se)]
+
+
+def _file(model: str) -> dict[str, str]:
+    """By what a model's file is known, whatever its state dict holds."""
+    path = Path(model)
+    return {"file": hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else {}
 
 
 def _load(name: str, device: str | None) -> Callable[[Tensor], Tensor]:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
@@ -18,6 +18,13 @@ from .files import whole_file
 _NUMBERS = dict.fromkeys(("sq", "se", "value", "target"), float) | dict.fromkeys(
     ("training_seed", "noise_seed"), int
 )
+
+
+def read_table(file: str | Path | IO[bytes]) -> pd.DataFrame:
+    """A long table from CSV, packed or not: the numbers and names that were written."""
+    # as text first: an image may be named NA, and not every pandas parses the number written
+    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    return table.replace({"value": {"": "nan"}, "target": {"": "nan"}}).astype(_NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,7 @@ class CellStore:
                 f"{path} is of another sweep ({self._difference(about)}): "
                 "choose another folder, or remove it"
             )
-        # numbers as text first: not every pandas parses the number that was written
-        table = pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False)
-        return table.replace({"value": {"": "nan"}, "target": {"": "nan"}}).astype(_NUMBERS)
+        return read_table(io.BytesIO(body))
 
     def write(self, cell: tuple[float, float], seed: int, table: pd.DataFrame, images: str) -> None:
         """Keep a finished cell; ``images`` is the hash of the images that were measured."""

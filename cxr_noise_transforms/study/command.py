@@ -123,7 +123,7 @@ def run(main: Callable[[], None]) -> None:
             main()
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. What is finished is kept: the same command goes on from there.")
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 

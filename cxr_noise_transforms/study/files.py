@@ -1,11 +1,12 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and folders that one process has at a time."""
 
 from __future__ import annotations
 
-import os
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 
 @contextmanager
@@ -22,9 +23,25 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # same ending, because savers choose their format by it
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    beside = path.with_name(f".{path.stem}.{uuid4().hex}{path.suffix}")
     try:
         yield beside
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of ``folder`` until the block or this process ends.
+
+    Raises:
+        BlockingIOError: another process is in there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(f"another process is at work in {folder}") from None
+        yield

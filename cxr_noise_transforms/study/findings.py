@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -176,15 +177,29 @@ def find(
         ValueError: as there; the clean cell is missing.
     """
     found = []
-    for task, part in table.groupby("task", sort=False):
-        if not ((part.sq == 0) & (part.se == 0)).any():
+    for task, rows in table.groupby("task", sort=False):
+        if not ((rows.sq == 0) & (rows.se == 0)).any():
             raise ValueError(f"table must have the cell sq=0, se=0 of task {task}; it is missing")
+        part = _measurable(rows)
         weights = "best" if (part.weights == "best").any() else part.weights.iloc[0]
         perf, draws = performance(part, thresholds), bootstrap(part, thresholds, resamples)
         names = list(part.network.unique())
         order = [name for name in networks or names if name in names]
         found.append(Findings(part, perf, draws, weights, order))
     return found
+
+
+def _measurable(table: pd.DataFrame) -> pd.DataFrame:
+    """The labels about which the films of a task say something."""
+    values = table.groupby("label").value.count()
+    if not values.all():
+        raise ValueError(f"no film has a reference for {', '.join(values.index[values == 0])}")
+    classes = table[table.metric == "score"].groupby("label").target.nunique()
+    single = list(classes.index[classes < 2])
+    if single and len(single) < table.label.nunique():
+        warnings.warn(f"left out, all films alike: {', '.join(single)}", stacklevel=3)
+        return table[~table.label.isin(single)]
+    return table
 
 
 def _averaged(perf: pd.DataFrame, column: str) -> pd.DataFrame:

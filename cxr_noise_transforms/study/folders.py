@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .datasets import read_grey
+from .datasets.films import fitted, open_film
 from .inference import folder_films
 
 _NO_LABEL = ("image", "patient", "source")
@@ -23,18 +24,30 @@ class MaskedFolder(Dataset):
 
     Args:
         films: folder of images, also in folders below.
-        masks: name of each label and the folder of its masks, PNG, black where the label is not.
+        masks: name of each label and the folder of its masks, PNG, 0 where the label is not.
         size: side of the square in pixels that films and masks are resized to.
+        patients: CSV with the columns ``image`` and ``patient``; without it every film counts as
+            a patient of its own.
 
     Raises:
         FileNotFoundError: a folder has no films, or a film has no mask.
+        ValueError: the table lacks a column or a film.
     """
 
-    def __init__(self, films: str | Path, masks: Mapping[str, str | Path], size: int) -> None:
+    def __init__(
+        self,
+        films: str | Path,
+        masks: Mapping[str, str | Path],
+        size: int,
+        patients: str | Path | None = None,
+    ) -> None:
         self.films = folder_films(films)
         self.masks = {label: Path(folder) for label, folder in masks.items()}
         self.labels = list(masks)
         self.size = size
+        self.patients = {film["id"]: film["id"] for film in self.films}
+        if patients is not None:
+            self.patients = _patients(patients, list(self.patients))
         for label, folder in self.masks.items():
             missing = [f["id"] for f in self.films if not (folder / f"{f['id']}.png").is_file()]
             if missing:
@@ -48,14 +61,15 @@ class MaskedFolder(Dataset):
         return len(self.films)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Image ``(1, size, size)`` in [0, 1], label ``(labels, size, size)``, and id."""
+        """Image ``(1, size, size)`` in [0, 1], label ``(labels, size, size)``, id and patient."""
         film = self.films[index]
-        masks = [
-            read_grey(folder / f"{film['id']}.png", self.size, pad=True) >= 128
-            for folder in self.masks.values()
-        ]
-        label = torch.from_numpy(np.stack(masks).astype(np.float32))
-        return {"id": film["id"], "image": _signal(film["image"], self.size), "label": label}
+        masks = [_mask(folder / f"{film['id']}.png", self.size) for folder in self.masks.values()]
+        return {
+            "id": film["id"],
+            "patient": self.patients[film["id"]],
+            "image": _signal(film["image"], self.size),
+            "label": torch.from_numpy(np.stack(masks).astype(np.float32)),
+        }
 
 
 class LabelledFolder(Dataset):
@@ -95,6 +109,11 @@ class LabelledFolder(Dataset):
                     f"column {label} of {table} must be "
                     f"{'a class number' if classes else '0 or 1'} in every row"
                 )
+        if "patient" in rows and rows.patient.isna().any():
+            raise ValueError(
+                f"{table} must have a patient in every row or no such column, "
+                f"image {rows.image[rows.patient.isna()].iloc[0]} has none"
+            )
         found = {film["id"]: film["image"] for film in folder_films(films)}
         names = [str(Path(image).with_suffix("")) for image in rows.image]
         missing = [name for name in names if name not in found]
@@ -121,6 +140,24 @@ class LabelledFolder(Dataset):
             "image": _signal(film["image"], self.size),
             "label": label,
         }
+
+
+def _patients(table: str | Path, films: list[str]) -> dict[str, str]:
+    try:
+        rows = pd.read_csv(table, dtype=str)
+        named = dict(zip(rows["image"], rows["patient"], strict=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{table} must be a CSV with image and patient: {error!r}") from error
+    found = {str(Path(str(image)).with_suffix("")): patient for image, patient in named.items()}
+    missing = [film for film in films if not isinstance(found.get(film), str)]
+    if missing:
+        raise ValueError(f"{table} names no patient for {len(missing)} films, as {missing[0]}")
+    return {film: found[film] for film in films}
+
+
+def _mask(path: Path, size: int) -> np.ndarray:
+    # any value but 0 is the label: masks are stored as 0 and 1 or as 0 and 255
+    return fitted(open_film(path).convert("L").point(lambda value: 255 * (value > 0)), size) >= 128
 
 
 def _signal(path: str, size: int) -> Tensor:

@@ -19,6 +19,7 @@ import torch
 from cxr_noise_transforms import electronic_sigma, photons_per_pixel
 
 from . import document, paper
+from .cells import read_table
 from .document import Block, Code, Folded, Gallery, Heading, Picture, Points, Section, Table, Text
 from .files import whole_file
 from .findings import CLEAN, Findings, find
@@ -175,8 +176,7 @@ def _thresholds(sweeps: Sequence[Sweep]) -> dict[tuple, float] | None:
     files = [sweep.out / "validation.csv" for sweep in sweeps]
     if not all(file.is_file() for file in files):
         return None
-    text = {name: str for name in (*MODEL, "image", "patient", "source") if "seed" not in name}
-    table = pd.concat(pd.read_csv(file, dtype=text, keep_default_na=False) for file in files)
+    table = pd.concat(map(read_table, files))
     # a handful of validation films may show one class only
     both = table.groupby(list(MODEL)).target.nunique().min() == 2
     return validation_thresholds(table) if both else None

@@ -284,7 +284,7 @@ def _look(root: Path, film_and_organs: tuple[Film, str]) -> _Look:
         if organs:
             LoadMaskedFilm(_SIZE, organs, root)(film)
         else:
-            read_grey(path, _SIZE)
+            read_grey(path, _SIZE, pad=True)
         with Image.open(path) as image:
             form = f"{image.width} x {image.height} {image.mode}"
         return _Look(form, hashlib.sha256(path.read_bytes()).hexdigest())

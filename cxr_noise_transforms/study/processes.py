@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+
+T = TypeVar("T")
 
 
 def rank() -> int:
@@ -18,6 +21,14 @@ def rank() -> int:
 def world() -> int:
     """Number of processes."""
     return dist.get_world_size() if _distributed() else 1
+
+
+def agreed(choice: T) -> T:
+    """The first process's choice, in every process."""
+    choices = [choice]
+    if _distributed():
+        dist.broadcast_object_list(choices)
+    return choices[0]
 
 
 def wait() -> None:

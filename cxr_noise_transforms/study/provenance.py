@@ -36,9 +36,12 @@ def _machine(device: torch.device) -> str:
 @cache
 def _revision() -> str | None:
     here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    git = ["git", "-C", str(here)]
+    describe = [*git, "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        # a package installed below somebody's repository is not part of it
+        for command in ([*git, "ls-files", "--error-unmatch", Path(__file__).name], describe):
+            done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -14,7 +14,7 @@ from torch import nn
 
 from .averaging import WeightAveraging
 from .files import whole_file
-from .processes import rank
+from .processes import rank, world
 from .training import EarlyStop
 
 
@@ -63,6 +63,7 @@ class Resume:
         self.evaluator = evaluator
         self.early_stop = early_stop
         self.settings = {name: _short(value) for name, value in settings.items()}
+        self.settings["processes"] = world()
 
     def attach(self, engine: Engine) -> None:
         """Load at the start, save after every epoch."""
@@ -95,7 +96,7 @@ class Resume:
         if not self.path.is_file():
             return
         try:
-            state = torch.load(self.path, map_location=engine.state.device, weights_only=True)
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
             stored = state["settings"]
         # a file of another kind fails in the unpickler in any way
         except Exception as error:

@@ -27,6 +27,7 @@ def open_split(
     by: str = "source",
     leave_out: str | None = None,
     test_list: str | Path | None = None,
+    make: bool = True,
 ) -> Split:
     """The split in file ``path``; made and written there when the file does not exist yet.
 
@@ -40,9 +41,10 @@ def open_split(
         by: what a new split is stratified by.
         leave_out: source of the test films.
         test_list: file with the names of the test images.
+        make: whether a split may be made; a network is tested on the split of its training.
 
     Raises:
-        FileNotFoundError: there is no ``test_list``.
+        FileNotFoundError: there is no ``test_list``, or no split where none may be made.
         ValueError: the films cannot be split so; the file is damaged or holds the split of other
             films or settings; or its parts share a patient or lack films or a label.
     """
@@ -54,6 +56,11 @@ def open_split(
         "test_list": None if test_list is None else _fingerprint(Path(test_list)),
     }
     if not path.is_file():
+        if not make:
+            raise FileNotFoundError(
+                f"split {path} does not exist: name that of the training with split_file, or "
+                "films that the network was trained on may be tested"
+            )
         split = split_by_patient(films, seed, by=by, leave_out=leave_out, test_list=test_list)
         with whole_file(path) as beside:
             beside.write_text(json.dumps({**settings, **split}, indent=1))

@@ -20,7 +20,7 @@ from cxr_noise_transforms.monai import NoisyBatch
 
 from .cells import CellStore
 from .measures import MEASURES, Measure, Measured
-from .processes import rank, wait, world
+from .processes import agreed, rank, wait, world
 from .provenance import provenance
 from .training import refuse_nan
 
@@ -43,7 +43,7 @@ COLUMNS = (
     "task", "network", "weights", "training_seed", "sq", "se", "noise_seed",
     "image", "patient", "source", "label", "metric", "value", "target",
 )  # fmt: skip
-_DEFAULTS: dict[str, Any] = {"weights": "", "training_seed": 0}
+_DEFAULTS: dict[str, Any] = {"weights": "given", "training_seed": 0}
 
 
 def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
@@ -104,9 +104,9 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
 
     Raises:
         TypeError: a batch of another form, or a prediction that is no tensor.
-        ValueError: an empty loader, a prediction of another shape or with NaN, an image twice,
-            other images or labels than in the cells before, or a file in ``out`` of another model
-            or other settings.
+        ValueError: an empty loader, images that the model refuses, a prediction of another shape
+            or with NaN, an image twice, other images or labels than in the cells before, or a file
+            in ``out`` of another model or other settings.
 
     Example:
         >>> loader = [(torch.rand(2, 1, 8, 8), torch.tensor([0, 1]))]
@@ -136,8 +136,10 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     if not every:
         raise ValueError("cells and noise_seeds must hold at least one each")
     tables = {one: store.read(*one) for one in todo} if store else todo
-    missing = [one for one, table in tables.items() if table is None]
+    # another job may finish a cell between two processes' looks
+    missing = agreed([one for one, table in tables.items() if table is None])
     films = {store.images(*one) for one in tables if one not in missing} if store else set()
+    _check_one_set(films, out)
     hidden = rank() != 0 or not missing
     name = " ".join(str(about[key]) for key in ("network", "weights") if key in about)
     with tqdm(total=len(missing), desc=name, unit="cell", disable=hidden) as bar:
@@ -149,12 +151,7 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
             ]
             measured, digest = _measure(model, loader, measure, prepares, labels, device)
             films.add(digest)
-            if len(films) > 1:
-                raise ValueError(
-                    "the loader yields other images or labels than in the cells before"
-                    f"{'' if out is None else f' in {out}'}: without ids it must not shuffle, and "
-                    "what has changed needs another folder"
-                )
+            _check_one_set(films, out)
             for ((sq, se), seed), rows in zip(group, measured, strict=True):
                 constant = {**_DEFAULTS, **about, "sq": float(sq), "se": float(se)}
                 constant["noise_seed"] = seed
@@ -167,6 +164,15 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     wait()
     empty = pd.DataFrame(columns=list(COLUMNS))
     return pd.concat(tables.values(), ignore_index=True) if tables else empty
+
+
+def _check_one_set(films: set[str], out: str | Path | None) -> None:
+    if len(films) > 1:
+        raise ValueError(
+            "the images or labels are not the same in all cells"
+            f"{'' if out is None else f' in {out}'}: a loader without ids must not shuffle, and "
+            "what has changed needs another folder"
+        )
 
 
 def _measure_of(task: str | Measure) -> Measure:
@@ -196,7 +202,14 @@ def _measure(
             checksums[film] = zlib.crc32(b"".join(_bytes(one) for one in pair))
         for prepare, parts in zip(prepares, rows, strict=True):
             image, label = prepare(batch, device)
-            prediction = model(image)
+            try:
+                prediction = model(image)
+            except RuntimeError as error:
+                reason = str(error).splitlines()[0]
+                raise ValueError(
+                    f"the model refuses images {tuple(image.shape)} ({reason}); channels, mean and "
+                    "std say what it takes"
+                ) from error
             if not isinstance(prediction, Tensor):
                 raise TypeError(
                     f"the model must give a tensor of logits, got {type(prediction).__name__}"

@@ -5,12 +5,13 @@ Everything finished is a file, so a sweep that was interrupted goes on where it 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from monai.bundle import ConfigWorkflow
 
 from cxr_noise_transforms import LADDER
 
-from .files import whole_file
+from .files import alone_in, whole_file
 from .processes import rank, wait, world
 from .provenance import provenance
 from .stress import stress_test
@@ -86,13 +87,13 @@ class Sweep:
                 self._train(arch)
                 for weights in self.checkpoints(arch):
                     tables.append(self._measure(arch, weights, "test"))
-                    if self.measure != "segmentation":
+                    if self.measure != "segmentation" and self.share[0] == 0:
                         validation.append(self._measure(arch, weights, "val"))
         films = [frozenset(table.image) for table in tables]
         if self.share == (0, 1) and len(set(films)) > 1:
             raise ValueError(
-                f"the networks in {self.out} were measured on different films: make their "
-                "split.json alike, or choose another folder with --out"
+                f"the networks in {self.out} were trained and measured on different splits: "
+                "choose another folder with --out"
             )
         if rank() == 0 and self.share == (0, 1):
             self._write("per_image.csv", tables)
@@ -120,13 +121,23 @@ class Sweep:
         folder = self.out / arch
         record, model = folder / "training.json", folder / CHECKPOINTS["best"]
         if record.is_file() and model.is_file():
-            self._check_settings(record)
+            self._check_record(record)
             if rank() == 0:
                 print(f"  trained already: {model}")  # noqa: T201
             return
+        if self.share != (0, 1):
+            raise ValueError(f"{arch} is not trained in {self.out}: train first, with --train-only")
+        with alone_in(folder) if rank() == 0 else nullcontext():
+            self._train_anew(arch, folder)
+
+    def _train_anew(self, arch: str, folder: Path) -> None:
+        model = folder / CHECKPOINTS["best"]
         if rank() == 0 and not (folder / "resume.pt").is_file():
-            # what a former network left does not belong to the new one
-            shutil.rmtree(folder, ignore_errors=True)
+            # what a former network left does not belong to the new one; its split may
+            for name in (*CHECKPOINTS.values(), "training.json"):
+                (folder / name).unlink(missing_ok=True)
+            for name in ("cells", "validation", "tensorboard"):
+                shutil.rmtree(folder / name, ignore_errors=True)
         wait()
         workflow = self._workflow("train", arch, **self.training)
         films = len(workflow.parser.get_parsed_content("split")["train"])
@@ -153,9 +164,11 @@ class Sweep:
             "best_validation_loss": evaluator.state.best_metric,
             "averaged_epochs": averaging.epochs,
             "settings": self._settings(),
+            "split_sha256": _split_hash(folder),
+            **provenance(trainer.state.device),
         }
         if rank() == 0:
-            with whole_file(record) as beside:
+            with whole_file(folder / "training.json") as beside:
                 beside.write_text(json.dumps(about, indent=1))
         wait()
 
@@ -164,7 +177,7 @@ class Sweep:
         clean = part == "val"
         return stress_test(
             content("network"),
-            content("dataloader"),
+            _Later(lambda: content("dataloader")),
             self.measure,
             labels=self.labels,
             cells=[(0.0, 0.0)] if clean else self.cells,
@@ -218,7 +231,7 @@ class Sweep:
             for arch in architectures
         }
         for record in records.values():
-            del record["settings"]
+            del record["settings"], record["split_sha256"]
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         run = {
             "task": self.task,
@@ -236,8 +249,14 @@ class Sweep:
         settings = {**self.options, **self.training, "dataset_dir": name}
         return dict(json.loads(json.dumps(settings)))
 
-    def _check_settings(self, record: Path) -> None:
-        stored, settings = json.loads(record.read_text())["settings"], self._settings()
+    def _check_record(self, record: Path) -> None:
+        about = json.loads(record.read_text())
+        if about.get("split_sha256") != _split_hash(record.parent):
+            raise ValueError(
+                f"{record.parent} was trained on another split than its split.json has now: "
+                f"restore the split, or remove training.json and resume.pt there to train anew"
+            )
+        stored, settings = about["settings"], self._settings()
         other = [
             f"{key} {stored.get(key)} there, {settings.get(key)} now"
             for key in sorted(stored.keys() | settings.keys())
@@ -248,6 +267,23 @@ class Sweep:
                 f"{self.out} holds a sweep with other settings ({'; '.join(other)}): "
                 "choose another folder with --out, or the same settings"
             )
+
+
+def _split_hash(folder: Path) -> str:
+    """SHA-256 of which film is in which part of the folder's split."""
+    split = json.loads((folder / "split.json").read_text())
+    parts = {part: [film["id"] for film in split[part]] for part in ("train", "val", "test")}
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+class _Later:
+    """A loader that reads its films when somebody asks for them."""
+
+    def __init__(self, make: Callable[[], Iterable[Any]]) -> None:
+        self.make = make
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.make())
 
 
 @contextmanager

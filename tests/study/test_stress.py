@@ -499,7 +499,7 @@ def test_other_images_or_labels_are_refused(tmp_path: Path, changed: str) -> Non
     else:
         label[4] = 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(ValueError, match="other images or labels than in the cells before in /"):
+    with pytest.raises(ValueError, match="the images or labels are not the same in all cells in /"):
         classified(tmp_path, loader=DataLoader(Films(label, image), batch_size=2))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
@@ -597,7 +597,7 @@ def test_a_loader_that_shuffles_needs_ids() -> None:
             self.turn += 1
             return iter([batch[:2] for batch in batches[:: 1 if self.turn == 1 else -1]])
 
-    with pytest.raises(ValueError, match="than in the cells before: without ids it must not shu"):
+    with pytest.raises(ValueError, match="in all cells: a loader without ids must not shuffle"):
         seen(Shuffling())
 
 

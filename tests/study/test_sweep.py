@@ -19,6 +19,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from cxr_noise_transforms.monai import NoisyBatch
 from cxr_noise_transforms.study import stress
+from cxr_noise_transforms.study.files import alone_in
 from cxr_noise_transforms.study.stress import COLUMNS, stress_test
 from cxr_noise_transforms.study.sweep import Sweep
 
@@ -407,19 +408,75 @@ def test_what_a_former_network_left_is_discarded(copied: Finished) -> None:
     pd.testing.assert_frame_equal(again, copied.table)
 
 
-def test_a_refused_call_does_not_bind_the_folder(finished: Finished, tmp_path: Path) -> None:
+def test_a_refused_call_binds_the_folder_to_its_split_alone(
+    finished: Finished, tmp_path: Path
+) -> None:
     weights = "encoder_weights" if finished.kind == "segmentation" else "pretrained"
     with pytest.raises(FileNotFoundError, match=r"weights no.pt do not exist"):
         sweep(finished.kind, tmp_path, training={weights: "no.pt"}).run([finished.network])
-    sweep(
+    another = sweep(
         finished.kind,
         tmp_path,
         options={"seed": 1},
         training={"epochs": 1, "swa_start": 1},
         cells=CELLS[:1],
         noise_seeds=(0,),
-    ).run([finished.network])
+    )
+    with pytest.raises(ValueError, match=r"is the split of seed 0, not of 1: remove it"):
+        another.run([finished.network])
+    (tmp_path / finished.network / "split.json").unlink()
+    another.run([finished.network])
     assert json.loads((tmp_path / finished.network / "split.json").read_text())["seed"] == 1
+
+
+def test_a_split_that_was_changed_after_the_training_is_refused(
+    finished: Finished, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.out, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / finished.network / "split.json"
+    split = json.loads(path.read_text())
+    split["test"].append(split["train"].pop())
+    path.write_text(json.dumps(split))
+    with pytest.raises(ValueError, match=r"was trained on another split than its split.json has"):
+        sweep(finished.kind, tmp_path).run([finished.network])
+
+
+def test_a_split_of_ones_own_is_used_and_kept(finished: Finished, tmp_path: Path) -> None:
+    folder = tmp_path / finished.network
+    folder.mkdir()
+    split = json.loads((finished.out / finished.network / "split.json").read_text())
+    mine = split["val"][0]
+    place = next(
+        at for at, film in enumerate(split["train"]) if film.get("label") == mine.get("label")
+    )
+    split["val"][0], split["train"][place] = split["train"][place], mine
+    (folder / "split.json").write_text(json.dumps(split))
+    training = {"epochs": 1, "swa_start": 1, "batch_size": 2}
+    sweep(finished.kind, tmp_path, training=training, cells=CELLS[:1], noise_seeds=(0,)).run(
+        [finished.network]
+    )
+    assert json.loads((folder / "split.json").read_text()) == split
+
+
+def test_shares_and_a_training_apart_end_in_the_same_table(
+    finished: Finished, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"is not trained in .*: train first, with --train-only"):
+        sweep(finished.kind, tmp_path, share=(0, 2)).run([finished.network])
+    sweep(finished.kind, tmp_path).train([finished.network])
+    assert not list(tmp_path.glob("*/cells"))
+    for number in (1, 0):
+        part = sweep(finished.kind, tmp_path, share=(number, 2), cells_at_once=2)
+        part.run([finished.network])
+    assert not (tmp_path / "per_image.csv").exists()
+    pd.testing.assert_frame_equal(
+        sweep(finished.kind, tmp_path).run([finished.network]), finished.table, atol=1e-6
+    )
+
+
+def test_one_process_trains_in_a_folder_at_a_time(finished: Finished, tmp_path: Path) -> None:
+    with alone_in(tmp_path / finished.network), pytest.raises(BlockingIOError, match="at work in"):
+        sweep(finished.kind, tmp_path).train([finished.network])
 
 
 def test_a_network_that_never_had_a_validation_loss_is_refused(

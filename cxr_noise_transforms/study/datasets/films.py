@@ -73,17 +73,24 @@ def read_grey(path: Path, size: int, *, pad: bool = False) -> np.ndarray:
         ValueError: unreadable or truncated, or not square and not to be padded.
     """
     film = open_film(path)
+    if film.mode == "F":
+        raise ValueError(f"film {path} must hold integers, got floating point numbers")
     if film.mode.startswith("I"):
         # 16-bit PNG: Pillow's own conversion to 8 bit saturates at 255
         levels = np.round(np.asarray(film, dtype=np.float64) / 257)
         film = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
     grey = film.convert("L")
+    if grey.width != grey.height and not pad:
+        raise ValueError(f"film {path} must be square, got {grey.width} x {grey.height}")
+    return fitted(grey, size)
+
+
+def fitted(grey: Image.Image, size: int) -> np.ndarray:
+    """A grey image as uint8 ``(size, size)``, in the middle of a black square."""
+    side = max(grey.size)
     if grey.width != grey.height:
-        if not pad:
-            raise ValueError(f"film {path} must be square, got {grey.width} x {grey.height}")
-        side = max(grey.size)
         grey = ImageOps.pad(grey, (side, side), color=0)
-    if grey.width != size:
+    if side != size:
         grey = grey.resize((size, size), Image.Resampling.BICUBIC)
     return np.array(grey)
 
