@@ -98,19 +98,20 @@ def main() -> None:
     with whole_file(out / "per_image.csv") as beside:
         table.to_csv(beside, index=False)
     summary = task_table(table)[["task", *_COLUMNS]]
+    print(f"\nMean over {', '.join(chosen.arch)}; F1 at probability 0.5\n")
+    print(markdown(summary))
     written = [
         out / "per_image.csv",
         *write_table(summary, out / "summary"),
         plot_tasks(table, out / "curves.png", f"mean of {', '.join(chosen.arch)}"),
     ]
+    if len(checkpoints := checkpoint_table(table)):
+        kept = checkpoints[["weights", "networks", *_COLUMNS]]
+        written += write_table(kept, out / "checkpoints")
+        print("Lowest validation loss and averaged weights, mean over pairs\n")
+        print(markdown(kept))
     title, repeat = f"Findings under noise: {films_of(chosen)}", shlex.join(["python", *sys.argv])
     written += write_report(sweeps, chosen.arch, table, out, title, repeat)
-    print(f"\nMean over {', '.join(chosen.arch)}; F1 at probability 0.5\n")
-    print(markdown(summary))
-    if len(checkpoints := checkpoint_table(table)):
-        written += write_table(checkpoints[["weights", "networks", *_COLUMNS]], out / "checkpoints")
-        print("Lowest validation loss and averaged weights, mean over pairs\n")
-        print(markdown(checkpoints[["weights", "networks", *_COLUMNS]]))
     if not chosen.data:
         print("Phantoms demonstrate the pipeline; they say nothing about patients.")
     print(f"Finished in {time.monotonic() - start:.0f} s. Wrote")

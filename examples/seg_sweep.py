@@ -26,12 +26,10 @@ from cxr_noise_transforms.study.report import (
     checkpoint_table,
     markdown,
     plot_curves,
-    plot_ladder,
     severity_table,
-    typical_film,
     write_table,
 )
-from cxr_noise_transforms.study.sweep import Sweep, own_errors
+from cxr_noise_transforms.study.sweep import Sweep
 
 BUNDLE = Path(__file__).parent / "bundles" / "segmentation"
 PROFILES: dict[str, dict[str, Any]] = {
@@ -99,25 +97,20 @@ def main() -> None:
     if table is None:
         return
     summary = severity_table(table)
-    network = chosen.arch[0]
-    film = typical_film(table, network)
+    count = table.image.nunique()
+    print(f"\nMean over {', '.join(chosen.arch)}; {count} test films; diff from clean\n")
+    print(markdown(summary))
     written = [
         out / "per_image.csv",
         *write_table(summary, out / "summary"),
         plot_curves(table, out / "curves.png", f"{task}, {films}"),
     ]
-    with own_errors():
-        evaluation = sweep.evaluation(network)
-        written.append(plot_ladder(evaluation, film, out / "ladder.png", f"{network}, film {film}"))
-    title, repeat = f"{task} under noise: {films}", shlex.join(["python", *sys.argv])
-    written += write_report([sweep], chosen.arch, table, out, title, repeat)
-    count = table.image.nunique()
-    print(f"\nMean over {', '.join(chosen.arch)}; {count} test films; diff from clean\n")
-    print(markdown(summary))
     if len(checkpoints := checkpoint_table(table)):
         written += write_table(checkpoints, out / "checkpoints")
         print("Lowest validation loss and averaged weights\n")
         print(markdown(checkpoints))
+    title, repeat = f"{task} under noise: {films}", shlex.join(["python", *sys.argv])
+    written += write_report([sweep], chosen.arch, table, out, title, repeat)
     if not chosen.data:
         print("Phantoms demonstrate the pipeline; they say nothing about patients.")
     print(f"Finished in {time.monotonic() - start:.0f} s. Wrote")

@@ -9,15 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
-from monai.bundle import ConfigWorkflow
 
 from cxr_noise_transforms import LADDER, electronic_sigma, photons_per_pixel
 
 from .files import whole_file
-from .gallery import PREDICTION, REFERENCE, outline, view
 from .panels import COLOURS
 from .performance import performance
 
@@ -176,49 +173,6 @@ def plot_tasks(table: pd.DataFrame, path: Path, title: str, weights: str = "best
             axis.set_title(task, fontsize=9)
     _name_axes(axes)
     return _save(figure, path)
-
-
-def plot_ladder(workflow: ConfigWorkflow, film: str, path: Path, title: str) -> Path:
-    """One film at every step of both ladders, with reference and predicted outlines.
-
-    Args:
-        workflow: an initialised evaluation of a trained network.
-        film: id of a test film.
-        path: PNG to write.
-        title: of the figure.
-    """
-    steps = sorted({sq for sq, _ in LADDER})
-    sample = next(one for one in workflow.dataset if one["id"] == film)
-    figure = Figure(figsize=(1.9 * len(steps), 4.9), layout="constrained")
-    axes = figure.subplots(2, len(steps))
-    for row, name in zip(axes, ("s_q", "s_e"), strict=True):
-        for axis, step in zip(row, steps, strict=True):
-            sq, se = (step, 0.0) if name == "s_q" else (0.0, step)
-            seen = view(workflow, sample, sq, se)
-            axis.imshow(seen.image, cmap="gray", vmin=0, vmax=1)
-            outline(axis, seen)
-            axis.set_title(f"${name}$ = {step:g}", fontsize=9)
-            axis.set(xticks=[], yticks=[])
-    handles = [
-        mpl.lines.Line2D([], [], color=REFERENCE, ls="dashed"),
-        mpl.lines.Line2D([], [], color=PREDICTION),
-    ]
-    figure.legend(handles, ["reference", "prediction"], loc="outside lower center", ncols=2)
-    figure.suptitle(title)
-    return _save(figure, path)
-
-
-def typical_film(table: pd.DataFrame, network: str) -> str:
-    """The film whose clean Dice is the median of the network's test films."""
-    clean = table[
-        (table.network == network)
-        & (table.weights == "best")
-        & (table.metric == "dice")
-        & (table.sq == 0)
-        & (table.se == 0)
-    ]
-    means = clean.groupby("image").value.mean().sort_values()
-    return str(means.index[len(means) // 2])
 
 
 def _network_means(table: pd.DataFrame, weights: str) -> pd.DataFrame:

@@ -17,7 +17,6 @@ from cxr_noise_transforms.study.report import (
     plot_tasks,
     severity_table,
     task_table,
-    typical_film,
     write_table,
 )
 
@@ -89,10 +88,6 @@ def test_files_hold_the_table(table: pd.DataFrame, tmp_path: Path) -> None:
     csv, md = write_table(summary, tmp_path / "summary")
     pd.testing.assert_frame_equal(pd.read_csv(csv), summary, check_dtype=False)
     assert md.read_text() == markdown(summary)
-
-
-def test_typical_film_is_the_median(table: pd.DataFrame) -> None:
-    assert typical_film(table, "A") == "film1"
 
 
 def test_unknown_metrics_and_cells_come_last() -> None:
