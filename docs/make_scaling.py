@@ -30,7 +30,7 @@ def main() -> None:
             f"{SIDE}: {views / 1e6:.1f} million predictions."
         ),
         "",
-        "| machine | films/s (mean over networks) | days on 1 | days on 8 | days on 64 |",
+        "| machine | films/s (mean over networks) | hours on 1 | hours on 8 | hours on 64 |",
         "|---|---:|---:|---:|---:|",
     ]
     for path in sorted((ROOT / "benchmarks" / "results").glob("evaluation-*.json")):
@@ -81,9 +81,9 @@ def checkpoint_bytes(network: str) -> int:
 
 
 def row(name: str, rate: float, views: int) -> str:
-    """One device: films per second, and days of so many of them."""
-    days = [views / rate / 86_400 / devices for devices in DEVICES]
-    return f"| {name} | {rate:,.1f} | " + " | ".join(f"{day:,.1f}" for day in days) + " |"
+    """One device: films per second, and the hours that so many of them take."""
+    hours = [views / rate / 3600 / devices for devices in DEVICES]
+    return f"| {name} | {rate:,.1f} | " + " | ".join(f"{hour:,.1f}" for hour in hours) + " |"
 
 
 def describe(result: dict) -> str:

@@ -136,7 +136,9 @@ def about(table: pd.DataFrame, run: dict[str, Any]) -> str:
 def interval(row: Any, *, sign: bool = False) -> str:
     """A value and its interval."""
     form = "+.3f" if sign else ".3f"
-    return f"{row.value:{form}} [{row.lower:{form}}, {row.upper:{form}}]"
+    # + 0.0: no minus before a zero
+    value, low, high = (round(one, 3) + 0.0 for one in (row.value, row.lower, row.upper))
+    return f"{value:{form}} [{low:{form}}, {high:{form}}]"
 
 
 def classification(folders: list[Path]) -> str:
@@ -205,7 +207,7 @@ def classification(folders: list[Path]) -> str:
 
 
 def _loss(row: Any) -> str:
-    return f"{-row.value:.3f} [{-row.upper:.3f}, {-row.lower:.3f}]"
+    return interval(pd.Series({"value": -row.value, "lower": -row.upper, "upper": -row.lower}))
 
 
 def averaging(folders: list[Path]) -> str:

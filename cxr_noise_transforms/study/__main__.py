@@ -25,6 +25,7 @@ from .command import count, run
 from .files import whole_file
 from .folders import LabelledFolder, MaskedFolder
 from .html_report import write_report_of_table
+from .measures import MEASURES
 from .report import markdown, severity_table, write_table
 from .stress import IMAGENET_C, MEDMNIST_C_CHEST, Cell, stress_test
 
@@ -95,7 +96,7 @@ def _arguments() -> argparse.Namespace:
     truth.add_argument("--masks", nargs="+", type=_named, metavar="LABEL=DIR")
     truth.add_argument("--labels", type=Path, metavar="CSV", help="columns image and labels")
     add("--patients", type=Path, metavar="CSV", help="with --masks: columns image and patient")
-    add("--task", choices=("segmentation", "binary", "multilabel", "multiclass"))
+    add("--task", choices=MEASURES)
     add("--size", type=count, default=512, help="side of the films in pixels")
     add("--cells", nargs="+", default=["ladder"], metavar="GRID|SQ,SE",
         help=f"{', '.join(_GRIDS)}, or pairs such as 0,0 4,0 0,4")  # fmt: skip
@@ -110,7 +111,7 @@ def _arguments() -> argparse.Namespace:
     add("--out", type=Path, default=Path("runs") / "stress", help="folder of the results")
     chosen = parser.parse_args()
     chosen.task = chosen.task or ("segmentation" if chosen.masks else "multilabel")
-    if (chosen.task == "segmentation") != bool(chosen.masks):
+    if chosen.task.startswith("segmentation") != bool(chosen.masks):
         parser.error("--task segmentation needs --masks, any other task --labels")
     chosen.cells = [cell for text in chosen.cells for cell in _cells(text, parser)]
     if (0.0, 0.0) not in chosen.cells:

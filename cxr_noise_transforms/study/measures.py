@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from monai.metrics import compute_dice, compute_iou
+import torch
+from monai.metrics import compute_average_surface_distance, compute_dice, compute_iou
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -39,6 +42,34 @@ def segmentation(prediction: Tensor, label: Tensor) -> dict[str, Measured]:
     Raises:
         ValueError: shapes that do not belong together, or labels of other values.
     """
+    mask, label = _masks(prediction, label)
+    return {
+        "dice": Measured(compute_dice(mask, label)),
+        "iou": Measured(compute_iou(mask, label)),
+    }
+
+
+def segmentation_with_distance(prediction: Tensor, label: Tensor) -> dict[str, Measured]:
+    """:func:`segmentation` and the average symmetric surface distance in pixels (MONAI's).
+
+    An empty prediction of a reference that is not empty counts as the image's diagonal. Where the
+    reference is empty the distance is not defined: NaN. It is computed on the CPU, and slow.
+    """
+    mask, reference = _masks(prediction, label)
+    with warnings.catch_warnings():
+        # of empty masks, which are dealt with below, and of MONAI's former arguments
+        warnings.simplefilter("ignore")
+        distance = compute_average_surface_distance(
+            mask.cpu(), reference.cpu(), include_background=True, symmetric=True
+        )
+    there = reference.cpu().flatten(2).any(dim=2)
+    diagonal = math.hypot(*mask.shape[2:])
+    distance = torch.where(distance.isfinite(), distance, diagonal).where(there, torch.nan)
+    return {**segmentation(prediction, label), "surface_distance": Measured(distance)}
+
+
+def _masks(prediction: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Predicted and reference masks ``(B, C, H, W)`` of 0 and 1."""
     if prediction.ndim != 4:
         raise ValueError(f"prediction must be (B, C, H, W), got {tuple(prediction.shape)}")
     label = label[:, None] if label.ndim == 3 else label
@@ -50,10 +81,7 @@ def segmentation(prediction: Tensor, label: Tensor) -> dict[str, Measured]:
         _check_binary(label)
         mask = prediction > 0
     _check_shapes(mask, label)
-    return {
-        "dice": Measured(compute_dice(mask.float(), label.float())),
-        "iou": Measured(compute_iou(mask.float(), label.float())),
-    }
+    return mask.float(), label.float()
 
 
 def binary(prediction: Tensor, label: Tensor) -> dict[str, Measured]:
@@ -80,6 +108,7 @@ def multiclass(prediction: Tensor, label: Tensor) -> dict[str, Measured]:
 
 MEASURES: dict[str, Measure] = {
     "segmentation": segmentation,
+    "segmentation-distance": segmentation_with_distance,
     "binary": binary,
     "multilabel": multilabel,
     "multiclass": multiclass,

@@ -28,6 +28,7 @@ _HEADER = {
 METRICS = {
     "dice": "Dice",
     "iou": "IoU",
+    "surface_distance": "surface distance",
     "auroc": "AUROC",
     "auprc": "AUPRC",
     "f1": "F1",

@@ -81,8 +81,9 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
             ``(image, label, id)``, or a mapping with ``image``, ``label`` and, optionally, ``id``,
             ``patient`` and ``source``. Without an id an image is known by its place, and the
             loader must not shuffle. Read once for every ``cells_at_once`` cells, so let it cache.
-        task: ``"segmentation"``, ``"binary"``, ``"multilabel"``, ``"multiclass"``, or a function
-            of prediction and label (see :mod:`~cxr_noise_transforms.study.measures`).
+        task: ``"segmentation"`` (with surface distances: ``"segmentation-distance"``),
+            ``"binary"``, ``"multilabel"``, ``"multiclass"``, or a function of prediction and label
+            (see :mod:`~cxr_noise_transforms.study.measures`).
         labels: names of the mask channels or classes; default: their numbers.
         cells: severities ``(sq, se)``; one that is named twice is measured once.
         noise_seeds: repetitions of the noise.

@@ -13,6 +13,7 @@ from cxr_noise_transforms.study.measures import (
     multiclass,
     multilabel,
     segmentation,
+    segmentation_with_distance,
 )
 
 
@@ -36,6 +37,19 @@ def test_overlap_by_hand() -> None:
     assert found["dice"].values[:, 0].tolist() == pytest.approx([1, 0.4, 0, 0.4])
     assert found["iou"].values[:, 0].tolist() == pytest.approx([1, 0.25, 0, 0.25])
     assert found["dice"].targets is None
+
+
+def test_surface_distance_by_hand() -> None:
+    shifted = squares(4, 4, 4, 0, 4).roll((0, 1), dims=(2, 3))
+    shifted[1:] = squares(4, 0, 4, 4)
+    found = segmentation_with_distance(shifted - 0.5, squares(4, 4, 4, 0, 4))["surface_distance"]
+    distance = found.values[:, 0].tolist()
+    # one row of pixels to the side: the rest of the outline lies on the other's
+    assert 0 < distance[0] < 1
+    assert distance[1] == 0
+    assert distance[2] == pytest.approx(8 * 2**0.5)
+    assert np.isnan(distance[3])
+    assert distance[4] == 0
 
 
 def test_channels_are_measured_apart_as_monai_and_scikit_learn_do() -> None:
