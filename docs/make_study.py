@@ -172,7 +172,7 @@ def classification(folders: list[Path]) -> str:
             lost = [_loss(changes.loc[(*cell, metric)]) for cell in (QUANTUM, ELECTRONIC)]
             paper = published[metric].get(task) if metric in published else None
             said = [
-                f"{quoted["drop"].get((task, metric, *map(int, cell))):.3f}"
+                f"{quoted['drop'].get((task, metric, *map(int, cell))):.3f}"
                 if (task, metric, *map(int, cell)) in quoted.index
                 else "-"
                 for cell in (QUANTUM, ELECTRONIC)
