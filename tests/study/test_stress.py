@@ -573,7 +573,10 @@ def test_refusals(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"task": "detection"}, "task must be segmentation, binary, .* function, got 'detection'"),
+        (
+            {"task": "detection"},
+            "task must be segmentation, segmentation-distance, binary, .* function, got 'detection'",
+        ),
         ({"cells": []}, "cells and noise_seeds must hold at least one each"),
         ({"noise_seeds": ()}, "cells and noise_seeds must hold at least one each"),
         ({"cells_at_once": 0}, "cells_at_once must be at least 1, got 0"),
