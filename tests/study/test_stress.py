@@ -575,7 +575,7 @@ def test_refusals(
     [
         (
             {"task": "detection"},
-            "task must be segmentation, segmentation-distance, binary, .* function, got 'detection'",
+            r"task must be segmentation, segmentation-distance, binary, .* got 'detection'",
         ),
         ({"cells": []}, "cells and noise_seeds must hold at least one each"),
         ({"noise_seeds": ()}, "cells and noise_seeds must hold at least one each"),
