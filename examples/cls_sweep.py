@@ -19,6 +19,7 @@ from cxr_noise_transforms.study.command import (
     films_of,
     parse,
     run,
+    say_written,
     sweep_parser,
     sweep_settings,
 )
@@ -114,9 +115,7 @@ def main() -> None:
     written += write_report(sweeps, chosen.arch, table, out, title, repeat)
     if not chosen.data:
         print("Phantoms demonstrate the pipeline; they say nothing about patients.")
-    print(f"Finished in {time.monotonic() - start:.0f} s. Wrote")
-    for path in written:
-        print(f"  {path}")
+    say_written(written, start)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from cxr_noise_transforms import LADDER
 
-from .command import count, run
+from .command import count, run, say_written
 from .files import whole_file
 from .folders import LabelledFolder, MaskedFolder
 from .html_report import write_report_of_table
@@ -75,9 +75,7 @@ def main() -> None:
         *write_report_of_table(chosen.out, table, title, about),
     ]
     print(markdown(summary))
-    print(f"Finished in {time.monotonic() - start:.0f} s. Wrote")
-    for path in written:
-        print(f"  {path}")
+    say_written(written, start)
 
 
 def _arguments() -> argparse.Namespace:

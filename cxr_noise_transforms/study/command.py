@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,13 @@ def films_of(chosen: argparse.Namespace) -> str:
     if chosen.data:
         return f"films of {chosen.data.resolve().name}"
     return f"{chosen.phantoms} phantoms"
+
+
+def say_written(written: Iterable[Path], start: float) -> None:
+    """Say how long it took since ``start`` of the monotonic clock, and what was written."""
+    print(f"Finished in {time.monotonic() - start:.0f} s. Wrote")  # noqa: T201
+    for path in written:
+        print(f"  {path}")  # noqa: T201
 
 
 def run(main: Callable[[], None]) -> None:

@@ -42,11 +42,7 @@ def segmentation(prediction: Tensor, label: Tensor) -> dict[str, Measured]:
     Raises:
         ValueError: shapes that do not belong together, or labels of other values.
     """
-    mask, label = _masks(prediction, label)
-    return {
-        "dice": Measured(compute_dice(mask, label)),
-        "iou": Measured(compute_iou(mask, label)),
-    }
+    return _overlap(*_masks(prediction, label))
 
 
 def segmentation_with_distance(prediction: Tensor, label: Tensor) -> dict[str, Measured]:
@@ -65,7 +61,14 @@ def segmentation_with_distance(prediction: Tensor, label: Tensor) -> dict[str, M
     there = reference.cpu().flatten(2).any(dim=2)
     diagonal = math.hypot(*mask.shape[2:])
     distance = torch.where(distance.isfinite(), distance, diagonal).where(there, torch.nan)
-    return {**segmentation(prediction, label), "surface_distance": Measured(distance)}
+    return {**_overlap(mask, reference), "surface_distance": Measured(distance)}
+
+
+def _overlap(mask: Tensor, reference: Tensor) -> dict[str, Measured]:
+    return {
+        "dice": Measured(compute_dice(mask, reference)),
+        "iou": Measured(compute_iou(mask, reference)),
+    }
 
 
 def _masks(prediction: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
