@@ -69,7 +69,14 @@ def main() -> None:
     networks = ["resnet34", "densenet121", "efficientnet_b0"]
     parser = sweep_parser(__doc__, PROFILES, networks, "ChestX-ray14 or one laid out like it")
     parser.add_argument(
-        "--pairs", nargs="+", default=list(PAIRS), metavar="'A / B'", help="findings, or No Finding"
+        "--pairs",
+        nargs="+",
+        default=list(PAIRS),
+        metavar="'A / B'",
+        help="findings, or No Finding; the second is the positive one",
+    )
+    parser.add_argument(
+        "--with-others", action="store_true", help="films may show other findings than the pair's"
     )
     parser.add_argument("--pretrained", metavar="imagenet|none|FILE")
     parser.add_argument("--test-list", type=Path, metavar="FILE", help="names of the test films")
@@ -79,6 +86,7 @@ def main() -> None:
     out = chosen.out or Path("runs") / folder
     settings = sweep_settings(chosen)
     settings["options"]["test_list"] = str(chosen.test_list) if chosen.test_list else None
+    settings["options"]["with_others"] = chosen.with_others
     settings["training"]["pretrained"] = chosen.pretrained
     sweeps, tables = [], []
     for number, pair in enumerate(chosen.pairs, start=1):
@@ -88,7 +96,7 @@ def main() -> None:
             out=out / "-".join(pair.replace("/", " ").split()),
             task=pair,
             measure="binary",
-            labels=[pair.split("/")[0].strip()],
+            labels=[pair.split("/")[-1].strip()],
             **{**settings, "options": {**settings["options"], "pair": pair}},
         )
         sweeps.append(sweep)

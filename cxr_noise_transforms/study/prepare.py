@@ -160,7 +160,7 @@ def _write_datalist(options: argparse.Namespace, report: Report, *, landmark: bo
         organs = options.organs or "lungs"
         films = segmentation_films(root, organs)
     else:
-        films = classification_films(root, options.pair)
+        films = classification_films(root, options.pair, with_others=options.with_others)
     split = split_by_patient(films, options.seed, by="source" if landmark else "label")
     sizes = ", ".join(f"{_MONAI_PARTS[part]} {len(films)}" for part, films in split.items())
     report.facts.append(f"{organs or options.pair}: {sizes}")
@@ -180,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     task = parser.add_mutually_exclusive_group()
     task.add_argument("--organs", choices=ORGANS, help="task on the Landmark dataset")
     task.add_argument("--pair", metavar="'A / B'", help="task on ChestX-ray14: two findings")
+    add("--with-others", action="store_true", help="the pair's films may show other findings too")
     add("--out", type=Path, metavar="FILE", help="MONAI datalist to write: the task's split")
     add("--seed", type=int, default=0, help="of the split")
     add("--workers", type=int, default=cpu_count(), help="threads that read films")

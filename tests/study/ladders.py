@@ -51,7 +51,7 @@ def score_table(networks: Sequence[str] = ("A", "B"), films: int = 12) -> pd.Dat
     parts = [
         rows(
             score(sq, se),
-            targets, cell=(sq, se), network=network, label="Effusion",
+            targets, cell=(sq, se), network=network, label="Edema",
         )
         for network in networks
         for sq, se in CELLS

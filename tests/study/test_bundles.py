@@ -188,7 +188,7 @@ def test_training_follows_the_papers_recipe(kind: str, tmp_path: Path) -> None:
         ("segmentation", {"arch": "Linknet", "encoder": "tu-test_efficientnet"}),
         ("segmentation", {"encoder": "tu-test_resnet", "organs": "lungs-heart"}),
         ("classification", {"arch": "vit_tiny_patch16_224", "size": 64}),
-        ("classification", {"arch": "test_efficientnet", "pair": "Nodule / No Finding"}),
+        ("classification", {"arch": "test_efficientnet", "pair": "No Finding / Nodule"}),
     ],
 )
 def test_other_networks_and_tasks_need_a_name_alone(

@@ -47,16 +47,14 @@ def write_folder(
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("place", [in_one_folder, beside_the_table, in_twelve_folders])
-def test_a_film_with_exactly_one_of_the_two_belongs_to_the_pair(
+def test_a_film_with_one_of_the_two_alone_belongs_to_the_pair_and_the_second_is_positive(
     tmp_path: Path, place: Callable[[int], str], table: str
 ) -> None:
     write_folder(tmp_path, place, table)
     films = classification_films(tmp_path, "Effusion / Edema")
     assert [(f["id"], f["patient"], f["finding"], f["label"]) for f in films] == [
-        ("00000001_000.png", "1", "Effusion", 1),
-        ("00000001_001.png", "1", "Effusion", 1),
-        ("00000002_000.png", "2", "Edema", 0),
-        ("00000005_000.png", "5", "Edema", 0),
+        ("00000001_000.png", "1", "Effusion", 0),
+        ("00000002_000.png", "2", "Edema", 1),
     ]
     assert {film["source"] for film in films} == {"NIH"}
     for film in films:
@@ -70,6 +68,17 @@ def test_a_film_with_exactly_one_of_the_two_belongs_to_the_pair(
         }.items() <= film.items()
 
 
+def test_films_with_other_findings_belong_to_the_pair_on_request(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    films = classification_films(tmp_path, "Effusion / Edema", with_others=True)
+    assert [(f["id"], f["finding"], f["label"]) for f in films] == [
+        ("00000001_000.png", "Effusion", 0),
+        ("00000001_001.png", "Effusion", 0),
+        ("00000002_000.png", "Edema", 1),
+        ("00000005_000.png", "Edema", 1),
+    ]
+
+
 def test_the_order_and_the_spaces_of_a_pair(tmp_path: Path) -> None:
     write_folder(tmp_path)
     one = classification_films(tmp_path, "Effusion/Edema")
@@ -79,7 +88,7 @@ def test_the_order_and_the_spaces_of_a_pair(tmp_path: Path) -> None:
 
 def test_no_finding_is_one_too(tmp_path: Path) -> None:
     write_folder(tmp_path)
-    films = classification_films(tmp_path, "Cardiomegaly / No Finding")
+    films = classification_films(tmp_path, "No Finding / Edema")
     assert [film["label"] for film in films] == [1, 0]
 
 
@@ -97,7 +106,7 @@ def test_rows_that_end_in_a_comma(tmp_path: Path) -> None:
     header, *rows = table.read_text().splitlines()
     for first in (header, header + ","):
         table.write_text("\n".join([first, *(f"{row}," for row in rows)]))
-        assert len(classification_films(tmp_path, "Effusion / Edema")) == 4
+        assert len(classification_films(tmp_path, "Effusion / Edema")) == 2
 
 
 def test_the_later_of_two_tables_counts(tmp_path: Path) -> None:
@@ -130,17 +139,17 @@ def test_the_folders_are_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_phantoms_have_both_findings_in_turn() -> None:
     films = classification_films(None, "Effusion / Edema", phantoms=5)
     assert [film["finding"] for film in films] == ["Effusion", "Edema"] * 2 + ["Effusion"]
-    assert [film["label"] for film in films] == [1, 0, 1, 0, 1]
+    assert [film["label"] for film in films] == [0, 1, 0, 1, 0]
     assert len({film["patient"] for film in films}) == 5
 
 
 def test_a_phantom_shows_its_finding() -> None:
-    films = classification_films(None, "Effusion / No Finding", phantoms=2)
+    films = classification_films(None, "No Finding / Effusion", phantoms=2)
     load = LoadLabelledFilm(64)
-    ill = load(films[0])["image"].float()
-    healthy = load({**films[0], "finding": "No Finding"})["image"].float()
+    ill = load(films[1])["image"].float()
+    healthy = load({**films[1], "finding": "No Finding"})["image"].float()
     assert (ill - healthy).abs().max() > 5
-    assert load(films[1])["label"].tolist() == [0]
+    assert load(films[0])["label"].tolist() == [0]
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -199,8 +208,10 @@ def test_an_unknown_finding_lists_those_there_are(tmp_path: Path) -> None:
 
 def test_a_finding_without_a_film_of_its_own(tmp_path: Path) -> None:
     write_folder(tmp_path, rows=[("a.png", "Edema|Mass", 1), ("b.png", "Mass", 2)])
-    with pytest.raises(ValueError, match=r"no film of the pair .* has Edema without Mass"):
+    with pytest.raises(ValueError, match=r"no film of the pair .* has Edema alone"):
         classification_films(tmp_path, "Mass / Edema")
+    with pytest.raises(ValueError, match=r"no film of the pair .* has Edema without Mass"):
+        classification_films(tmp_path, "Mass / Edema", with_others=True)
 
 
 @pytest.mark.parametrize("patient", ["", " ", "NaN"])
@@ -219,13 +230,13 @@ def test_missing_images_are_counted_and_the_first_is_named(tmp_path: Path) -> No
     with pytest.raises(
         FileNotFoundError, match=r"2 of the 4 images of Effusion / Edema .* is 00000001_001.png"
     ):
-        classification_films(tmp_path, "Effusion / Edema")
+        classification_films(tmp_path, "Effusion / Edema", with_others=True)
 
 
 def test_missing_images_of_other_films_do_not_matter(tmp_path: Path) -> None:
     write_folder(tmp_path)
     (tmp_path / "images/00000004_000.png").unlink()
-    assert len(classification_films(tmp_path, "Effusion / Edema")) == 4
+    assert len(classification_films(tmp_path, "Effusion / Edema")) == 2
 
 
 def test_an_image_with_two_rows_is_named(tmp_path: Path) -> None:
@@ -258,7 +269,7 @@ def test_the_header_parses_as_in_the_real_table(nih64_data: Path) -> None:
 
 
 def test_real_films_for_tuberculosis(tb_data: Path) -> None:
-    films = classification_films(tb_data, "Tuberculosis / No Finding")
+    films = classification_films(tb_data, "No Finding / Tuberculosis")
     assert Counter(film["finding"] for film in films) == {"Tuberculosis": 287, "No Finding": 279}
     assert {film["source"] for film in films} == {"Shenzhen"}
     # the file's name ends in the label
@@ -267,18 +278,22 @@ def test_real_films_for_tuberculosis(tb_data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pair", "positive", "negative"),
+    ("pair", "alone", "with_others"),
     [
-        ("Fibrosis / Pleural_Thickening", 29, 26),
-        ("Effusion / Edema", 151, 12),
-        ("Pneumothorax / Atelectasis", 37, 92),
-        ("Fibrosis / Infiltration", 26, 156),
-        ("Edema / Pleural_Thickening", 30, 28),
-        ("Nodule / Effusion", 32, 163),
+        ("Fibrosis / Pleural_Thickening", (12, 11), (29, 26)),
+        ("Effusion / Edema", (65, 1), (151, 12)),
+        ("Pneumothorax / Atelectasis", (16, 34), (37, 92)),
+        ("Fibrosis / Infiltration", (12, 64), (26, 156)),
+        ("Edema / Pleural_Thickening", (1, 11), (30, 28)),
+        ("Nodule / Effusion", (19, 65), (32, 163)),
     ],
 )
-def test_real_films_of_the_pairs(nih64_data: Path, pair: str, positive: int, negative: int) -> None:
+def test_real_films_of_the_pairs(
+    nih64_data: Path, pair: str, alone: tuple[int, int], with_others: tuple[int, int]
+) -> None:
     films = classification_films(nih64_data, pair)
-    assert Counter(film["label"] for film in films) == {1: positive, 0: negative}
+    assert Counter(film["label"] for film in films) == dict(enumerate(alone))
+    films = classification_films(nih64_data, pair, with_others=True)
+    assert Counter(film["label"] for film in films) == dict(enumerate(with_others))
     for film in films:
         assert film["patient"] == str(int(film["id"].split("_")[0]))

@@ -96,7 +96,7 @@ def test_a_script_reads_a_folder_laid_out_like_the_dataset(tmp_path: Path) -> No
     for number in range(40):
         image = f"{number:08d}_000.png"
         write_image(tmp_path / "nih" / "images" / image)
-        rows.append((image, "Edema" if number % 2 else "Effusion|Mass", number))
+        rows.append((image, "Edema" if number % 2 else "Effusion", number))
     write_table(tmp_path / "nih", rows)
     listed = tmp_path / "test_list.txt"
     listed.write_text("\n".join(row[0] for row in rows[:10]))

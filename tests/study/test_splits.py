@@ -351,7 +351,7 @@ def test_a_patient_that_the_data_names_anew_is_checked(tmp_path: Path) -> None:
 
 
 def test_real_films_for_tuberculosis(tb_data: Path, tmp_path: Path) -> None:
-    everything = classification_films(tb_data, "Tuberculosis / No Finding")
+    everything = classification_films(tb_data, "No Finding / Tuberculosis")
     split = open_split(tmp_path / "split.json", everything, 0, by="label")
     check(split, everything)
     assert [len(split[part]) for part in PARTS] == [396, 85, 85]
@@ -361,7 +361,7 @@ def test_real_films_for_tuberculosis(tb_data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_real_films_of_patients_with_many(nih64_data: Path, seed: int) -> None:
-    everything = classification_films(nih64_data, "Effusion / No Finding")
+    everything = classification_films(nih64_data, "No Finding / Effusion")
     check(split_by_patient(everything, seed, by="label"), everything)
 
 

@@ -53,7 +53,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "classification": {
         "task": "Effusion / Edema",
         "measure": "binary",
-        "labels": ("Effusion",),
+        "labels": ("Edema",),
         "options": {
             "dataset_dir": None,
             "pair": "Effusion / Edema",

@@ -34,11 +34,11 @@ _LAYOUT = f"{' or '.join(TABLES)} with the images in images/, images_001/images/
 
 
 def classification_films(
-    data_dir: str | Path | None, pair: str, *, phantoms: int = 100
+    data_dir: str | Path | None, pair: str, *, with_others: bool = False, phantoms: int = 100
 ) -> list[Film]:
-    """The films of a ChestX-ray14 folder that show exactly one of a pair of findings.
+    """The films of a ChestX-ray14 folder that show one of a pair of findings and no other.
 
-    Other findings may be present. The table may hold other films too: it needs the columns
+    The table may hold other films too: it needs the columns
     ``Image Index``, ``Finding Labels`` (separated by ``|``) and ``Patient ID``; an optional column
     ``Source`` names where a film comes from, ``NIH`` by default.
 
@@ -47,12 +47,14 @@ def classification_films(
             images in ``images/``, in ``images_001/images/`` ... ``images_012/images/`` or beside
             the table; ``None`` for phantoms.
         pair: ``"Effusion / Edema"``: any two findings of the table, also ``No Finding``. The
-            first is the positive one. :data:`PAIRS` has those of the paper.
+            second is the positive one. :data:`PAIRS` has those of the paper, whose numbers fit
+            no other reading (docs/study.md).
+        with_others: take films with exactly one of the pair that show other findings too.
         phantoms: number of phantom films, alternately with the one finding and the other.
 
     Returns:
-        Records of ``id``, ``patient``, ``source``, ``finding``, ``label`` (1 for the first
-        finding, 0 for the second), and ``image`` or the phantom's ``seed``.
+        Records of ``id``, ``patient``, ``source``, ``finding``, ``label`` (1 for the second
+        finding, 0 for the first), and ``image`` or the phantom's ``seed``.
 
     Raises:
         FileNotFoundError: no such folder or table, or images of the pair are missing.
@@ -75,11 +77,11 @@ def classification_films(
                     f"not {finding!r}"
                 )
         return [
-            {**film, "finding": findings[person % 2], "label": 1 - person % 2}
+            {**film, "finding": findings[person % 2], "label": person % 2}
             for person, film in enumerate(phantom_films(phantoms))
         ]
     root = Path(data_dir)
-    films = pair_films(read_table(root), pair)
+    films = pair_films(read_table(root), pair, with_others=with_others)
     places = image_places(root)
     missing = [film["id"] for film in films if film["id"] not in places]
     if missing:
@@ -100,7 +102,7 @@ class LoadLabelledFilm(Transform):
 
     Returns:
         The film's ``id``, ``patient``, ``source`` and ``finding``, an ``image`` ``(1, size,
-        size)``, uint8, and a ``label`` ``(1,)``, float32, 1 for the pair's first finding.
+        size)``, uint8, and a ``label`` ``(1,)``, float32, 1 for the pair's second finding.
 
     Raises:
         ValueError: the image is unreadable or not square; the message names the file.
@@ -130,7 +132,7 @@ class LoadLabelledFilm(Transform):
 
 
 def pair_names(pair: str) -> tuple[str, str]:
-    """The two findings of ``"Effusion / Edema"``, the positive one first.
+    """The two findings of ``"Effusion / Edema"``, the positive one last.
 
     Raises:
         ValueError: not two different names.
@@ -189,8 +191,13 @@ def read_table(root: Path) -> pd.DataFrame:
     return table
 
 
-def pair_films(table: pd.DataFrame, pair: str) -> list[Film]:
-    """The films of a table with exactly one finding of the pair, without their images' places.
+def pair_films(table: pd.DataFrame, pair: str, *, with_others: bool = False) -> list[Film]:
+    """The films of a table that belong to the pair, without their images' places.
+
+    Args:
+        table: from :func:`read_table`.
+        pair: two findings, the second one positive.
+        with_others: also films with one of the two that show findings outside the pair.
 
     Raises:
         ValueError: no such finding, or one has no film of its own.
@@ -206,19 +213,20 @@ def pair_films(table: pd.DataFrame, pair: str) -> list[Film]:
         table["image"], table["findings"], table["patient"], table["source"], strict=True
     ):
         shown = [finding for finding in findings if finding in names]
-        if len(shown) == 1:
+        if len(shown) == 1 and (with_others or len(names) == 1):
             films.append(
                 {
                     "id": image,
                     "patient": patient,
                     "source": source,
                     "finding": shown[0],
-                    "label": int(shown[0] == findings[0]),
+                    "label": int(shown[0] == findings[1]),
                 }
             )
     for finding, other in (findings, findings[::-1]):
         if not any(film["finding"] == finding for film in films):
-            raise ValueError(f"no film of the pair {pair} has {finding} without {other}")
+            without = f"without {other}" if with_others else "alone"
+            raise ValueError(f"no film of the pair {pair} has {finding} {without}")
     return films
 
 
