@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from cxr_noise_transforms.study import stress_test
-from cxr_noise_transforms.study.networks import classification_network
+from cxr_noise_transforms.study.training.networks import classification_network
 
 from .engine import QUICK_RESULTS, RESULTS
 from .machine import describe_machine, describe_versions, machine_slug

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from cxr_noise_transforms import RadiographicNoise
 from cxr_noise_transforms.monai import NoisyBatch, RandNoised
-from cxr_noise_transforms.study.networks import segmentation_network
-from cxr_noise_transforms.study.phantom import chest_phantom
+from cxr_noise_transforms.study.films.phantom import chest_phantom
+from cxr_noise_transforms.study.training.networks import segmentation_network
 
 from .engine import QUICK_RESULTS, RESULTS
 from .machine import describe_machine, describe_versions, is_installed, machine_slug

@@ -17,7 +17,7 @@ from cxr_noise_transforms import (
     quantum_noise,
 )
 from cxr_noise_transforms.study.files import whole_file
-from cxr_noise_transforms.study.phantom import chest_phantom
+from cxr_noise_transforms.study.films.phantom import chest_phantom
 
 FIGURES = Path(__file__).parent / "figures"
 COLOURS = ("#0072B2", "#D55E00", "#009E73")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from cxr_noise_transforms.study.files import whole_file
-from cxr_noise_transforms.study.networks import classification_network
+from cxr_noise_transforms.study.training.networks import classification_network
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "scaling.md"

@@ -14,22 +14,19 @@ from typing import Any
 
 import pandas as pd
 
-from cxr_noise_transforms.study import paper, read_table
+from cxr_noise_transforms.study import read_table
 from cxr_noise_transforms.study.files import whole_file
-from cxr_noise_transforms.study.performance import (
+from cxr_noise_transforms.study.report import paper
+from cxr_noise_transforms.study.report.figures import plot_curves, plot_tasks
+from cxr_noise_transforms.study.report.markdown import markdown
+from cxr_noise_transforms.study.statistics.comparisons import monotonicity, recovery
+from cxr_noise_transforms.study.statistics.performance import (
     performance,
     seed_spread,
     validation_thresholds,
 )
-from cxr_noise_transforms.study.report import (
-    checkpoint_table,
-    markdown,
-    plot_curves,
-    plot_tasks,
-    task_table,
-)
-from cxr_noise_transforms.study.resampling import Resampled, bootstrap
-from cxr_noise_transforms.study.statistics import monotonicity, recovery
+from cxr_noise_transforms.study.statistics.resampling import Resampled, bootstrap
+from cxr_noise_transforms.study.statistics.summaries import checkpoint_table, task_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "examples" / "results"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from cxr_noise_transforms.study.command import (
+from cxr_noise_transforms.study.command.options import (
     carry_out,
     films_of,
     parse,
@@ -23,17 +23,13 @@ from cxr_noise_transforms.study.command import (
     sweep_parser,
     sweep_settings,
 )
-from cxr_noise_transforms.study.datasets import PAIRS
+from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.files import whole_file
-from cxr_noise_transforms.study.html_report import write_report
-from cxr_noise_transforms.study.report import (
-    checkpoint_table,
-    markdown,
-    plot_tasks,
-    task_table,
-    write_table,
-)
-from cxr_noise_transforms.study.sweep import Sweep
+from cxr_noise_transforms.study.films import PAIRS
+from cxr_noise_transforms.study.report.figures import plot_tasks
+from cxr_noise_transforms.study.report.markdown import markdown, write_table
+from cxr_noise_transforms.study.report.page import write_report
+from cxr_noise_transforms.study.statistics.summaries import checkpoint_table, task_table
 
 BUNDLE = Path(__file__).parent / "bundles" / "classification"
 PROFILES: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cxr_noise_transforms.study.command import (
+from cxr_noise_transforms.study.command.options import (
     carry_out,
     films_of,
     parse,
@@ -21,16 +21,12 @@ from cxr_noise_transforms.study.command import (
     sweep_parser,
     sweep_settings,
 )
-from cxr_noise_transforms.study.datasets import ORGANS
-from cxr_noise_transforms.study.html_report import write_report
-from cxr_noise_transforms.study.report import (
-    checkpoint_table,
-    markdown,
-    plot_curves,
-    severity_table,
-    write_table,
-)
-from cxr_noise_transforms.study.sweep import Sweep
+from cxr_noise_transforms.study.evaluation.sweep import Sweep
+from cxr_noise_transforms.study.films import ORGANS
+from cxr_noise_transforms.study.report.figures import plot_curves
+from cxr_noise_transforms.study.report.markdown import markdown, write_table
+from cxr_noise_transforms.study.report.page import write_report
+from cxr_noise_transforms.study.statistics.summaries import checkpoint_table, severity_table
 
 BUNDLE = Path(__file__).parent / "bundles" / "segmentation"
 PROFILES: dict[str, dict[str, Any]] = {

@@ -16,7 +16,7 @@ from layouts import write_annotated, write_image
 from monai.bundle import ConfigWorkflow, ckpt_export, verify_metadata, verify_net_in_out
 from monai.losses import DiceLoss
 
-from cxr_noise_transforms.study.sweep import own_errors
+from cxr_noise_transforms.study.evaluation.sweep import own_errors
 
 ROOT = Path(__file__).parents[2]
 BUNDLES = ROOT / "examples" / "bundles"

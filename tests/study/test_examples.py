@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from layouts import write_annotated, write_image, write_table
 
-from cxr_noise_transforms.study.sweep import Sweep
+from cxr_noise_transforms.study.evaluation.sweep import Sweep
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SEG_SMALL = ["--size", "32", "--phantoms", "20", "--encoder", "tu-test_resnet"]

@@ -16,9 +16,9 @@ from torch import nn
 
 from cxr_noise_transforms import QuantumNoise
 from cxr_noise_transforms.monai import NoisyBatch, RandNoised
-from cxr_noise_transforms.study.averaging import WeightAveraging
-from cxr_noise_transforms.study.resume import Resume
-from cxr_noise_transforms.study.training import ClipGradNorm, EarlyStop, EpochSeeds
+from cxr_noise_transforms.study.training.averaging import WeightAveraging
+from cxr_noise_transforms.study.training.handlers import ClipGradNorm, EarlyStop, EpochSeeds
+from cxr_noise_transforms.study.training.resume import Resume
 
 CPU = torch.device("cpu")
 

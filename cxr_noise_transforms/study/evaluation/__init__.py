@@ -1,0 +1,23 @@
+"""Measuring models under noise: what comes in are a model and films, what goes out is a long table.
+
+One row per cell, noise seed, film, label and metric. A finished cell is a file; a sweep trains
+networks and measures each of them in every cell.
+"""
+
+from .cells import read_table
+from .inference import SaveMasks, SaveScores
+from .measures import MEASURES, Measured
+from .stress import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
+from .sweep import Sweep
+
+__all__ = [
+    "IMAGENET_C",
+    "MEASURES",
+    "MEDMNIST_C_CHEST",
+    "Measured",
+    "SaveMasks",
+    "SaveScores",
+    "Sweep",
+    "read_table",
+    "stress_test",
+]

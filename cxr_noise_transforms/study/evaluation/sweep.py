@@ -1,0 +1,300 @@
+"""The severity sweep: train each network once on clean films, then measure it in every cell.
+
+Everything finished is a file, so a sweep that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from monai.bundle import ConfigWorkflow
+
+from cxr_noise_transforms import LADDER
+from cxr_noise_transforms.study.files import alone_in, whole_file
+from cxr_noise_transforms.study.processes import rank, wait, world
+from cxr_noise_transforms.study.provenance import provenance
+
+from .stress import stress_test
+
+CHECKPOINTS = {"best": "model.pt", "swa": "model_swa.pt"}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One task under the severity ladder.
+
+    Args:
+        bundle: folder of a MONAI bundle with ``configs/train.yaml`` and ``configs/evaluate.yaml``.
+        out: folder of the results.
+        task: name of the task in the table.
+        measure: ``"segmentation"`` or ``"binary"``.
+        labels: names of the network's outputs.
+        options: bundle keys for training and evaluation (``dataset_dir``, ``size``, ``seed``, ...).
+        training: bundle keys for training alone (``epochs``, ``learning_rate``, ...).
+        loading: bundle keys that change no result (``cache``, ``num_workers``).
+        device: name of a torch device, ``None`` for CUDA where there is one.
+        cells: severities ``(sq, se)``.
+        noise_seeds: repetitions of the noise.
+        cells_at_once: cells measured in one reading of the films.
+        share: ``(i, n)``: measure only the i-th of n shares of the cells, and write no tables.
+    """
+
+    bundle: Path
+    out: Path
+    task: str
+    measure: str
+    labels: Sequence[str]
+    options: Mapping[str, Any]
+    training: Mapping[str, Any] = field(default_factory=dict)
+    loading: Mapping[str, Any] = field(default_factory=dict)
+    device: str | None = None
+    cells: Sequence[tuple[float, float]] = LADDER
+    noise_seeds: Sequence[int] = (0,)
+    cells_at_once: int = 1
+    share: tuple[int, int] = (0, 1)
+
+    def run(self, architectures: Sequence[str]) -> pd.DataFrame:
+        """Train and measure what is not finished yet.
+
+        Returns:
+            The long table (see :func:`stress_test`) of these
+            networks, each with its best and its averaged weights; also written to
+            ``per_image.csv``, with settings, versions and machine in ``run.json``. A classifier's
+            scores of the clean validation films are in ``validation.csv``.
+
+        Raises:
+            ConnectionError: pretrained weights are out of reach.
+            FileNotFoundError: films, landmarks or weights are not there.
+            ValueError: ``out`` holds a sweep with other settings; films, weights or options are
+                not what they should be.
+        """
+        tables, validation = [], []
+        for number, arch in enumerate(architectures, start=1):
+            if rank() == 0:
+                print(f"[{number}/{len(architectures)}] {arch}")  # noqa: T201 (progress)
+            with own_errors():
+                self._train(arch)
+                for weights in self.checkpoints(arch):
+                    tables.append(self._measure(arch, weights, "test"))
+                    if self.measure != "segmentation" and self.share[0] == 0:
+                        validation.append(self._measure(arch, weights, "val"))
+        films = [frozenset(table.image) for table in tables]
+        if self.share == (0, 1) and len(set(films)) > 1:
+            raise ValueError(
+                f"the networks in {self.out} were trained and measured on different splits: "
+                "choose another folder with --out"
+            )
+        if rank() == 0 and self.share == (0, 1):
+            self._write("per_image.csv", tables)
+            if validation:
+                self._write("validation.csv", validation)
+            self._write_run(architectures)
+        return pd.concat(tables, ignore_index=True)
+
+    def train(self, architectures: Sequence[str]) -> None:
+        """Train what is not trained yet, and measure nothing; raises as :meth:`run`."""
+        for arch in architectures:
+            with own_errors():
+                self._train(arch)
+
+    def checkpoints(self, arch: str) -> list[str]:
+        """The checkpoints of a trained network: ``"best"``, and ``"swa"`` if averaging began."""
+        return [name for name, file in CHECKPOINTS.items() if (self.out / arch / file).is_file()]
+
+    def evaluation(self, arch: str, weights: str = "best", part: str = "test") -> ConfigWorkflow:
+        """The bundle's evaluation of a trained network, initialised."""
+        checkpoint = str(self.out / arch / CHECKPOINTS[weights])
+        return self._workflow("evaluate", arch, handlers=[], checkpoint=checkpoint, part=part)
+
+    def _train(self, arch: str) -> None:
+        folder = self.out / arch
+        record, model = folder / "training.json", folder / CHECKPOINTS["best"]
+        if record.is_file() and model.is_file():
+            self._check_record(record)
+            if rank() == 0:
+                print(f"  trained already: {model}")  # noqa: T201
+            return
+        if self.share != (0, 1):
+            raise ValueError(f"{arch} is not trained in {self.out}: train first, with --train-only")
+        with alone_in(folder) if rank() == 0 else nullcontext():
+            self._train_anew(arch, folder)
+
+    def _train_anew(self, arch: str, folder: Path) -> None:
+        model = folder / CHECKPOINTS["best"]
+        if rank() == 0 and not (folder / "resume.pt").is_file():
+            # what a former network left does not belong to the new one; its split may
+            for name in (*CHECKPOINTS.values(), "training.json"):
+                (folder / name).unlink(missing_ok=True)
+            for name in ("cells", "validation", "tensorboard"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+        wait()
+        workflow = self._workflow("train", arch, **self.training)
+        films = len(workflow.parser.get_parsed_content("split")["train"])
+        if films < workflow.parser.get_parsed_content("batch_size"):
+            raise ValueError(f"batch size must be at most the {films} films to train on")
+        workflow.run()
+        evaluator = workflow.parser.get_parsed_content("validate#evaluator")
+        trainer = workflow.parser.get_parsed_content("train#trainer")
+        averaging = workflow.parser.get_parsed_content("train#averaging")
+        workflow.finalize()
+        # the first process writes
+        wait()
+        if not model.is_file():
+            found = evaluator.state.best_metric
+            why = (
+                "the validation loss was never a number"
+                if math.isnan(found)
+                else f"it was removed; remove {folder} to train anew"
+            )
+            raise ValueError(f"{arch} has no checkpoint after {trainer.state.epoch} epochs: {why}")
+        about = {
+            "epochs": trainer.state.epoch,
+            "best_epoch": evaluator.state.best_metric_epoch,
+            "best_validation_loss": evaluator.state.best_metric,
+            "averaged_epochs": averaging.epochs,
+            "settings": self._settings(),
+            "split_sha256": _split_hash(folder),
+            **provenance(trainer.state.device),
+        }
+        if rank() == 0:
+            with whole_file(folder / "training.json") as beside:
+                beside.write_text(json.dumps(about, indent=1))
+        wait()
+
+    def _measure(self, arch: str, weights: str, part: str) -> pd.DataFrame:
+        content = self.evaluation(arch, weights, part).parser.get_parsed_content
+        clean = part == "val"
+        return stress_test(
+            content("network"),
+            _Later(lambda: content("dataloader")),
+            self.measure,
+            labels=self.labels,
+            cells=[(0.0, 0.0)] if clean else self.cells,
+            noise_seeds=[0] if clean else self.noise_seeds,
+            channels=3,
+            device=content("device"),
+            out=self.out / arch / ("validation" if clean else "cells") / weights,
+            cells_at_once=self.cells_at_once,
+            share=(0, 1) if clean else self.share,
+            about={
+                "task": self.task,
+                "network": arch,
+                "weights": weights,
+                "training_seed": self.options["seed"],
+                "size": self.options["size"],
+            },
+        )
+
+    def _workflow(self, name: str, arch: str, **overrides: Any) -> ConfigWorkflow:
+        # MONAI warns about the logging configuration that is switched off here
+        logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
+        configs = [str(self.bundle / "configs" / f"{name}.yaml")]
+        if world() > 1:
+            configs.append(str(self.bundle / "configs" / f"multi_gpu_{name}.yaml"))
+            # the processes have joined already, and part later
+            seeded = ["$monai.utils.set_determinism(seed=@seed)"] if name == "train" else []
+            overrides = {"initialize": seeded, "finalize": [], **overrides}
+        workflow = ConfigWorkflow(
+            config_file=configs,
+            workflow_type="train" if name == "train" else "infer",
+            logging_file=False,
+            bundle_root=str(self.bundle),
+            ckpt_dir=str(self.out / arch),
+            split_file=str(self.out / arch / "split.json"),
+            arch=arch,
+            **({} if self.device is None else {"device": f"$torch.device({self.device!r})"}),
+            **self.options,
+            **self.loading,
+            **overrides,
+        )
+        workflow.initialize()
+        return workflow
+
+    def _write(self, name: str, tables: Sequence[pd.DataFrame]) -> None:
+        with whole_file(self.out / name) as beside:
+            pd.concat(tables, ignore_index=True).to_csv(beside, index=False)
+
+    def _write_run(self, architectures: Sequence[str]) -> None:
+        records = {
+            arch: json.loads((self.out / arch / "training.json").read_text())
+            for arch in architectures
+        }
+        for record in records.values():
+            del record["settings"], record["split_sha256"]
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        run = {
+            "task": self.task,
+            "settings": self._settings(),
+            "networks": records,
+            **provenance(torch.device(device)),
+        }
+        with whole_file(self.out / "run.json") as beside:
+            beside.write_text(json.dumps(run, indent=1))
+
+    def _settings(self) -> dict[str, Any]:
+        # a folder's place on one machine means nothing on another
+        folder = self.options["dataset_dir"]
+        name = "phantom" if folder is None else Path(folder).resolve().name
+        settings = {**self.options, **self.training, "dataset_dir": name}
+        return dict(json.loads(json.dumps(settings)))
+
+    def _check_record(self, record: Path) -> None:
+        about = json.loads(record.read_text())
+        if about.get("split_sha256") != _split_hash(record.parent):
+            raise ValueError(
+                f"{record.parent} was trained on another split than its split.json has now: "
+                f"restore the split, or remove training.json and resume.pt there to train anew"
+            )
+        stored, settings = about["settings"], self._settings()
+        other = [
+            f"{key} {stored.get(key)} there, {settings.get(key)} now"
+            for key in sorted(stored.keys() | settings.keys())
+            if stored.get(key) != settings.get(key)
+        ]
+        if other:
+            raise ValueError(
+                f"{self.out} holds a sweep with other settings ({'; '.join(other)}): "
+                "choose another folder with --out, or the same settings"
+            )
+
+
+def _split_hash(folder: Path) -> str:
+    """SHA-256 of which film is in which part of the folder's split."""
+    split = json.loads((folder / "split.json").read_text())
+    parts = {part: [film["id"] for film in split[part]] for part in ("train", "val", "test")}
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+class _Later:
+    """A loader that reads its films when somebody asks for them."""
+
+    def __init__(self, make: Callable[[], Iterable[Any]]) -> None:
+        self.make = make
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.make())
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """What this package refused, without the layers that MONAI's configuration wraps it in."""
+    try:
+        yield
+    except RuntimeError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ConnectionError | FileNotFoundError | ValueError):
+                raise cause from None
+            cause = cause.__cause__
+        raise

@@ -1,0 +1,34 @@
+"""Films, from a folder or drawn: what comes in are files, what goes out are films with their truth.
+
+A film is a record of ``id``, ``patient``, ``source`` and where its image lies; a loader turns it
+into tensors. Films are split by patient before anything learns from them.
+"""
+
+from .cache import cached
+from .chestxray14 import PAIRS, LoadLabelledFilm, classification_films
+from .folders import LabelledFolder, LoadFolderFilm, MaskedFolder, folder_films
+from .landmark import ORGANS, LoadMaskedFilm, organ_names, segmentation_films
+from .phantom import chest_phantom
+from .reader import read_grey
+from .record import Film
+from .splits import open_split, split_by_patient
+
+__all__ = [
+    "ORGANS",
+    "PAIRS",
+    "Film",
+    "LabelledFolder",
+    "LoadFolderFilm",
+    "LoadLabelledFilm",
+    "LoadMaskedFilm",
+    "MaskedFolder",
+    "cached",
+    "chest_phantom",
+    "classification_films",
+    "folder_films",
+    "open_split",
+    "organ_names",
+    "read_grey",
+    "segmentation_films",
+    "split_by_patient",
+]

@@ -1,0 +1,77 @@
+"""Severity curves of a sweep as one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cxr_noise_transforms.study.files import whole_file
+from cxr_noise_transforms.study.statistics.performance import METRICS
+from cxr_noise_transforms.study.statistics.summaries import in_order, network_means, severity_table
+
+from .panels import COLOURS
+
+
+def plot_curves(table: pd.DataFrame, path: Path, title: str, weights: str = "best") -> Path:
+    """Severity curves of one task: quantum and electronic noise side by side, a row per metric."""
+    means = network_means(table, weights)
+    networks, metrics = list(table.network.unique()), in_order(means.metric.unique())
+    figure = Figure(figsize=(9, 3.0 * len(metrics) + 0.6), layout="constrained")
+    axes = figure.subplots(len(metrics), 2, sharex="col", sharey="row", squeeze=False)
+    figure.suptitle(title)
+    for row, metric in zip(axes, metrics, strict=True):
+        for axis, severity, other in zip(row, ("sq", "se"), ("se", "sq"), strict=True):
+            rows = means[(means.metric == metric) & (means[other] == 0)]
+            curves = rows.pivot_table(index=severity, columns="network", values="value")
+            for network, colour in zip(networks, COLOURS * len(networks), strict=False):
+                axis.plot(
+                    curves.index, curves[network], "o-", color=colour, lw=1.2, ms=3.5, label=network
+                )
+            axis.plot(curves.index, curves.mean(axis=1), "k--", lw=2, label="mean")
+            _frame(axis, metric)
+        row[0].set_ylabel(METRICS.get(metric, metric))
+    _name_axes(axes)
+    return _save(figure, path)
+
+
+def plot_tasks(table: pd.DataFrame, path: Path, title: str, weights: str = "best") -> Path:
+    """AUROC, AUPRC and F1 of classification tasks by severity, mean of networks, a row per task."""
+    tasks = list(table.task.unique())
+    figure = Figure(figsize=(9, 2.3 * len(tasks) + 0.8), layout="constrained")
+    axes = figure.subplots(len(tasks), 2, sharex="col", sharey=True, squeeze=False)
+    figure.suptitle(title)
+    for row, task in zip(axes, tasks, strict=True):
+        cells = severity_table(table[table.task == task], weights)
+        for axis, severity, other in zip(row, ("sq", "se"), ("se", "sq"), strict=True):
+            rows = cells[cells[other] == 0].sort_values(severity)
+            for metric, colour in zip(("auroc", "auprc", "f1"), COLOURS, strict=False):
+                axis.plot(
+                    rows[severity], rows[metric], "o-", color=colour, lw=1.2, ms=3.5,
+                    label=METRICS[metric],
+                )  # fmt: skip
+            _frame(axis, "auroc")
+            axis.set_title(task, fontsize=9)
+    _name_axes(axes)
+    return _save(figure, path)
+
+
+def _frame(axis: Any, metric: str) -> None:
+    axis.set(ylim=(0, 1))
+    axis.grid(alpha=0.3)
+    if metric == "auroc":
+        axis.axhline(0.5, color="0.5", lw=0.8, ls=":")
+
+
+def _name_axes(axes: Any) -> None:
+    axes[-1][0].set_xlabel("quantum severity $s_q$")
+    axes[-1][1].set_xlabel("electronic severity $s_e$")
+    axes[0][0].legend(loc="lower left", frameon=False, fontsize=8)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with whole_file(path) as beside:
+        figure.savefig(beside, dpi=130)
+    return path

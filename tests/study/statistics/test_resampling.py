@@ -1,0 +1,262 @@
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+from tables import rows
+
+from cxr_noise_transforms import LADDER
+from cxr_noise_transforms.study.statistics.performance import performance
+from cxr_noise_transforms.study.statistics.resampling import Resampled, bootstrap
+
+
+def dice(seed: int, n: int = 41) -> np.ndarray:
+    return np.random.default_rng(seed).beta(8, 2, n)
+
+
+def scores(seed: int, patients: int = 31, films: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    targets = np.repeat(np.arange(patients) % 3 == 0, films).astype(float)
+    return 1 / (1 + np.exp(-generator.normal(targets, 1.0))), targets
+
+
+def only(frame: pd.DataFrame) -> pd.Series:
+    (place,) = range(len(frame))
+    return frame.iloc[place]
+
+
+def test_intervals_of_means_agree_with_scipy() -> None:
+    values = dice(0)
+    found = only(bootstrap(rows(values, metric="dice"), resamples=999, seed=5).intervals(0.9))
+    # scipy draws the same resamples from the same generator; its intervals are not widened
+    widening = np.sqrt(41 / 40)
+    expected = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=999,
+        confidence_level=1 - 2 * stats.norm.cdf(widening * stats.t(40).ppf(0.05)),
+        method="percentile",
+        rng=np.random.default_rng(5),
+    )
+    assert found.value == pytest.approx(values.mean(), abs=1e-12)
+    assert found.lower == pytest.approx(expected.confidence_interval.low, abs=1e-12)
+    assert found.upper == pytest.approx(expected.confidence_interval.high, abs=1e-12)
+    assert found.standard_error == pytest.approx(expected.standard_error * widening, abs=1e-12)
+
+
+def test_draws_of_auroc_are_those_of_resampled_patients() -> None:
+    s, y = scores(1)
+    patients = np.arange(31).repeat(2)
+    resampled = bootstrap(rows(s, y, patients=patients), resamples=50, seed=5)
+    draws = resampled.select(metric="auroc").draws[0]
+    generator = np.random.default_rng(5)
+    for draw in draws:
+        chosen = generator.integers(0, 31, 31)
+        films = np.concatenate([2 * chosen, 2 * chosen + 1])
+        assert draw == pytest.approx(roc_auc_score(y[films], s[films]), abs=1e-12)
+
+
+def test_values_are_those_of_performance_averaged_over_seeds() -> None:
+    table = pd.concat(
+        rows(*scores(noise, films=1), noise_seed=noise, training_seed=training, cell=cell)
+        for noise in range(2)
+        for training in range(2)
+        for cell in ((0, 0), (2, 0))
+    )
+    thresholds = {("task", "A", "best", training, "finding"): 0.3 for training in range(2)}
+    found = bootstrap(table.sample(frac=1, random_state=0), thresholds, resamples=9).groups
+    expected = performance(table, thresholds).groupby(["sq", "metric"]).value.mean()
+    pd.testing.assert_series_equal(found.set_index(["sq", "metric"]).value, expected)
+    assert (found.patients == 31).all()
+
+
+def test_result_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
+    table = rows(dice(0), metric="dice")
+    first, second, other = (
+        bootstrap(t, resamples=20, seed=seed).draws
+        for t, seed in ((table, 1), (table.sample(frac=1, random_state=0), 1), (table, 2))
+    )
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_many_images_are_resampled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = rows(*scores(1))
+    whole = bootstrap(table, resamples=100)
+    monkeypatch.setattr("cxr_noise_transforms.study.statistics.resampling._BLOCK", 62 * 7)
+    assert np.allclose(bootstrap(table, resamples=100).draws, whole.draws, rtol=1e-12, atol=0)
+
+
+def test_default_number_of_resamples() -> None:
+    assert bootstrap(rows(*scores(1))).draws.shape == (5, 2_000)
+    assert bootstrap(rows(dice(0), metric="dice")).draws.shape == (1, 9_999)
+
+
+@pytest.fixture
+def two_networks() -> Resampled:
+    """Networks A and B; B is worse by 0.1 with some scatter, both lose 0.2 at se = 4."""
+    table = pd.concat(
+        rows(
+            dice(0) - 0.1 * (network == "B") - 0.05 * se + 0.02 * dice(10 * se + ord(network)),
+            metric="dice",
+            network=network,
+            cell=(0, se),
+        )
+        for network in "AB"
+        for se in (0, 4)
+    )
+    return bootstrap(table, resamples=2_000)
+
+
+def test_differences_are_paired(two_networks: Resampled) -> None:
+    drops = two_networks.against(sq=0, se=0)
+    assert drops.groups.se.tolist() == [4, 4]
+    found = drops.intervals()
+    assert np.allclose(found.value, -0.2, atol=0.02)
+    # the scatter between patients, far larger than that of differences, has cancelled
+    assert (found.standard_error < two_networks.intervals().standard_error.min() / 5).all()
+    networks = two_networks.against(network="B")
+    assert networks.groups.network.tolist() == ["A", "A"]
+    assert np.allclose(networks.intervals().lower, 0.1, atol=0.02)
+
+
+def test_relative_differences(two_networks: Resampled) -> None:
+    groups = two_networks.groups.set_index(["network", "se"]).value
+    found = two_networks.against(relative=True, sq=0, se=0).groups.set_index("network").value
+    for network in "AB":
+        expected = groups[(network, 4)] / groups[(network, 0)] - 1
+        assert found[network] == pytest.approx(expected)
+
+
+def test_mean_over_networks(two_networks: Resampled) -> None:
+    mean = two_networks.mean_over("network")
+    assert mean.groups.network.tolist() == ["mean", "mean"]
+    assert np.allclose(mean.draws[0], two_networks.select(se=0).draws.mean(axis=0))
+    assert mean.groups.value[0] == pytest.approx(two_networks.select(se=0).groups.value.mean())
+
+
+def test_selection(two_networks: Resampled) -> None:
+    chosen = two_networks.select(network=["A", "B"], se=4)
+    assert chosen.groups.network.tolist() == ["A", "B"]
+    assert np.array_equal(chosen.draws, two_networks.draws[[1, 3]])
+    nothing = two_networks.select(network="C")
+    assert nothing.intervals().empty
+    assert nothing.mean_over("network").draws.shape == (0, 2_000)
+
+
+def test_a_missing_counterpart_is_named(two_networks: Resampled) -> None:
+    with pytest.raises(ValueError, match=r"'network': 'C'.* must be there for .*; it is missing"):
+        two_networks.against(network="C")
+
+
+def test_resamples_of_one_class_have_no_auroc_and_are_counted() -> None:
+    s, y = scores(1, films=1)
+    y[:] = 0
+    y[4] = 1
+    found = bootstrap(rows(s, y), resamples=400).intervals().set_index("metric")
+    # a patient is in a resample with probability 1 - (1 - 1/P)^P
+    expected = stats.binom(400, 1 - (30 / 31) ** 31)
+    assert abs(found.resamples["auroc"] - expected.mean()) < 5 * expected.std()
+    assert found.lower["auroc"] <= found.value["auroc"] <= found.upper["auroc"]
+    assert found.resamples["brier"] == 400
+
+
+def test_images_without_a_value_are_left_out() -> None:
+    values = dice(0)
+    values[::2] = np.nan
+    found = only(bootstrap(rows(values, metric="dice"), resamples=99).intervals())
+    assert found.value == pytest.approx(np.nanmean(values))
+    assert found.patients == 20
+    nothing = only(bootstrap(rows(values * np.nan, metric="dice"), resamples=99).intervals())
+    assert nothing.patients == 0
+    assert np.isnan([nothing.value, nothing.lower, nothing.upper]).all()
+
+
+def test_refusals() -> None:
+    table = rows(dice(0), metric="dice")
+    noisy = rows(dice(1), metric="dice", cell=(2, 0))
+    with pytest.raises(ValueError, match=r"must have the same images; .*'sq': 2.0.* has 40, .*41"):
+        bootstrap(pd.concat([table, noisy[1:]]))
+    with pytest.raises(ValueError, match=r"must have one row per image for .*, got several"):
+        bootstrap(pd.concat([table, table]))
+    with pytest.raises(ValueError, match="task task must have at least 2 patients, got 1"):
+        bootstrap(table.assign(patient="same"))
+    with pytest.raises(ValueError, match="must hold both 0 and 1, got 0 only"):
+        bootstrap(rows(dice(0), np.zeros(41)))
+    with pytest.raises(ValueError, match="level must be between 0 and 1, got 95"):
+        bootstrap(table, resamples=9).intervals(95)
+
+
+def test_a_sweep_of_a_hundred_films_takes_seconds() -> None:
+    one = rows(*scores(1, 100, 1))
+    table = pd.concat(
+        one.assign(network=f"n{n}", sq=sq, se=se, noise_seed=seed)
+        for n in range(3)
+        for sq, se in LADDER
+        for seed in range(3)
+    )
+    start = time.process_time()
+    assert bootstrap(table, resamples=2_000).draws.shape == (3 * 14 * 5, 2_000)
+    assert time.process_time() - start < 30
+
+
+MEAN, SHIFT, EFFECT = 0.7, 0.05, 1.0
+ILL = (np.arange(40) % 2).repeat(3)
+
+
+def study(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Dice in two cells, and a score, of 40 patients with 3 films each, alike within a patient."""
+
+    def effect(scale: float) -> np.ndarray:
+        return generator.normal(0, scale, 40).repeat(3) + generator.normal(0, scale / 2, 120)
+
+    clean = MEAN + effect(0.05)
+    return clean, clean - SHIFT + effect(0.03), stats.norm.cdf(EFFECT * ILL + effect(1.0))
+
+
+def coverage(unit: str, studies: int) -> dict[str, int]:
+    """How many of the studies' 95 % intervals hold the truth; ten tasks are ten studies."""
+    truth = {
+        "mean": MEAN,
+        "difference": -SHIFT,
+        # the difference of two scores has variance 2 (1 + 1/4)
+        "auroc": stats.norm.cdf(EFFECT / np.sqrt(2.5)),
+    }
+    held = dict.fromkeys(truth, 0)
+    owners = np.arange(40).repeat(3) if unit == "patient" else None
+    blank = np.zeros(120)
+    one = pd.concat(
+        [
+            rows(blank, metric="dice", patients=owners),
+            rows(blank, metric="dice", patients=owners, cell=(2, 0)),
+            rows(blank, ILL, patients=owners),
+        ]
+    )
+    table = pd.concat(one.assign(task=f"study{n}") for n in range(10))
+    generator = np.random.default_rng(11)
+    for seed in range(studies // 10):
+        table["value"] = np.concatenate([study(generator) for _ in range(10)]).ravel()
+        resampled = bootstrap(table, resamples=500, seed=seed)
+        found = {
+            "mean": resampled.select(metric="dice", sq=0),
+            "difference": resampled.select(metric="dice").against(sq=0, se=0),
+            "auroc": resampled.select(metric="auroc"),
+        }
+        for name, number in truth.items():
+            intervals = found[name].intervals()
+            held[name] += intervals.eval(f"lower <= {number} <= upper").sum()
+    return held
+
+
+def test_intervals_cover_the_truth() -> None:
+    lowest, highest = stats.binom.interval(0.999, 300, 0.95)
+    for name, held in coverage("patient", 300).items():
+        assert lowest <= held <= highest, name
+
+
+def test_intervals_that_resample_films_do_not_cover_the_truth() -> None:
+    lowest, _ = stats.binom.interval(0.999, 120, 0.95)
+    for name, held in coverage("film", 120).items():
+        assert held < lowest, name
