@@ -1,7 +1,7 @@
 """Stress-test a trained model on a folder of films.
 
 python -m cxr_noise_transforms.study.command.stress model.pt --films DIR --masks lungs=DIR heart=DIR
-python -m cxr_noise_transforms.study.command.stress package.module:model --films DIR --labels labels.csv
+python -m cxr_noise_transforms.study.command.stress module:model --films DIR --labels labels.csv
 """
 
 from __future__ import annotations
