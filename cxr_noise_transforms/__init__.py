@@ -1,5 +1,7 @@
 """Physically defined quantum and electronic noise for chest radiographs, in PyTorch."""
 
+from ._exposure import Exposure
+from ._noise import NoiseModule
 from ._random import image_seeds
 from .electronic import ElectronicNoise, electronic_noise
 from .quantum import QuantumNoise, quantum_noise
@@ -23,6 +25,8 @@ __all__ = [
     "N0",
     "SIGMA0",
     "ElectronicNoise",
+    "Exposure",
+    "NoiseModule",
     "QuantumNoise",
     "RadiographicNoise",
     "electronic_noise",

@@ -39,6 +39,7 @@ from torch import Tensor
 from triton.language.extra import libdevice
 
 from ._signal import FULL_SCALE, Digitiser
+from ._vmap import per_image
 
 # lanes per program, eight pixels each, and warps per program: with one warp every branch below
 # is taken by the pixels that need it and few others, and no lane waits at a barrier
@@ -147,6 +148,9 @@ def _expose(
 @_expose.register_fake
 def _like(image: Tensor, *_: object) -> Tensor:
     return torch.empty_like(image)
+
+
+per_image("expose")
 
 
 @triton.jit
