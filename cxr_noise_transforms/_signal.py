@@ -62,8 +62,7 @@ def _chosen(exposed: Tensor, noisy: Tensor, image: Tensor) -> Tensor:
     if image.dtype != torch.uint16:
         return torch.where(exposed, noisy, image)
     # torch 2.6 does not choose between uint16
-    words = torch.where(exposed, noisy.view(torch.int16), image.view(torch.int16))
-    return words.view(torch.uint16)
+    return torch.where(exposed, noisy.int(), image.int()).to(image.dtype)
 
 
 def divided(numerator: Tensor, divisor: float) -> Tensor:
