@@ -25,7 +25,9 @@ VERBS = {
     "check": Verb(
         "check a data folder, and write its split", "DATA --organs lungs --out split.json"
     ),
-    "report": Verb("write the report of long tables", "runs/a/per_image.csv --out runs/report"),
+    "report": Verb(
+        "write the report of long tables", "runs/stress/per_image.csv --out runs/report"
+    ),
     "stress": Verb("measure a model under noise", "model.pt --films FILMS --masks lungs=MASKS"),
 }
 

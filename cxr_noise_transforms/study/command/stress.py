@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
             "Films": f"{len(films)} of {chosen.films}, {chosen.size} x {chosen.size}",
             "Made with": shlex.join(["cxr-noise", "stress", *arguments]),
         }
-        title = f"{Path(chosen.model).stem} under noise"
+        title = f"{_name(chosen.model)} under noise"
         written = [
             chosen.out / "per_image.csv",
             *write_table(summary, chosen.out / "summary"),
@@ -88,7 +88,7 @@ def _measure(chosen: argparse.Namespace, films: MaskedFolder | LabelledFolder) -
         std=chosen.std,
         device=chosen.device,
         out=chosen.out / "cells",
-        about={"network": Path(chosen.model).stem, "size": chosen.size, **_file(chosen.model)},
+        about={"network": _name(chosen.model), "size": chosen.size, **_file(chosen.model)},
         cells_at_once=chosen.cells_at_once,
     )
     with whole_file(chosen.out / "per_image.csv") as beside:
@@ -150,6 +150,10 @@ def _cell(text: str, parser: argparse.ArgumentParser) -> str | tuple[float, floa
     except ValueError:
         parser.error(f"--cells must be {', '.join(_GRIDS)} or SQ,SE, got {text}")
     return sq, se
+
+
+def _name(model: str) -> str:
+    return model if ":" in model else Path(model).stem
 
 
 def _file(model: str) -> dict[str, str]:

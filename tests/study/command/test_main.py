@@ -1,6 +1,7 @@
 """The front door of the command line: its help, its verbs, its status."""
 
 import importlib.metadata
+import re
 import shlex
 import shutil
 import subprocess
@@ -10,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from layouts import write_annotated, write_ward
-from tables import curve
 
 from cxr_noise_transforms.study.command.main import VERBS, main
 
+README = Path(__file__).parents[3] / "README.md"
 HEAVY = {"PIL", "matplotlib", "monai", "numpy", "pandas", "torch", "tqdm"}
 
 
@@ -74,21 +75,27 @@ def test_the_installed_command_and_the_module_are_one() -> None:
 # newer versions of torch deprecate the format, which is what many have
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.slow
-def test_every_example_of_the_help_runs(
+def test_every_command_that_is_shown_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     write_ward(tmp_path)
     shutil.move(tmp_path / "films", tmp_path / "FILMS")
     shutil.move(tmp_path / "lungs", tmp_path / "MASKS")
     for number in range(20):
         write_annotated(tmp_path / "DATA", f"JPCLN{number:03d}")
     torch.jit.save(torch.jit.script(torch.nn.Conv2d(1, 1, 3, padding=1)), tmp_path / "model.pt")
-    (tmp_path / "runs/a").mkdir(parents=True)
-    table = curve({(0, 0): 0.9, (4, 0): 0.5}, metric="dice")
-    table.to_csv(tmp_path / "runs/a/per_image.csv", index=False)
-    for name, verb in VERBS.items():
-        assert main([name, *shlex.split(verb.example)]) == 0
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/module.py").write_text(
+        "def model(films):\n    return films[:, 0, 99, :2]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    # the command looks for the module in the folder that it is called from
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    readme = re.findall(r"^cxr-noise (.*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    screen = [f"{name} {verb.example}" for name, verb in VERBS.items()]
+    assert {line.split()[0] for line in readme} == VERBS.keys()
+    for line in dict.fromkeys([*readme, *screen]):
+        assert main(shlex.split(line)) == 0
         written = capsys.readouterr().out.split(" s. Wrote\n")[1].split()
         assert written
         assert all((tmp_path / path).is_file() for path in written)
