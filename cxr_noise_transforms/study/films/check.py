@@ -1,35 +1,26 @@
-"""Check a data folder before it is used, and write its split as a MONAI datalist.
+"""What a data folder holds, whether it can be used, and its split as a MONAI datalist.
 
-python -m cxr_noise_transforms.study.films.check DIR [--organs lungs | --pair "Effusion / Edema"]
-
-It tells the Landmark dataset from ChestX-ray14 by the layout, reads every film, and exits with 1
-if something must be mended.
+The Landmark dataset is told from ChestX-ray14 by the layout.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.pool import ThreadPool
-from os import cpu_count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
-from tqdm import tqdm
 
-from cxr_noise_transforms.study.files import whole_file
+from cxr_noise_transforms.study.progress import Progress
 
 from .chestxray14 import (
     PAIRS,
     TABLES,
-    classification_films,
     finding_counts,
     image_places,
     pair_films,
@@ -42,7 +33,6 @@ from .landmark import (
     LoadMaskedFilm,
     annotated_films,
     contour_files,
-    segmentation_films,
 )
 from .reader import read_grey
 from .record import Film
@@ -131,65 +121,6 @@ def datalist(split: Split, organs: str | None = None) -> dict[str, list[dict[str
     return {_MONAI_PARTS[part]: films for part, films in split.items()}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the report and write the datalist; 1 if something must be mended, otherwise 0."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if options.workers < 1:
-        parser.error(f"--workers must be at least 1, got {options.workers}")
-    report = Report()
-    try:
-        landmark = is_landmark(options.data_dir)
-        if options.pair and landmark:
-            parser.error("--pair is for ChestX-ray14, DIR holds the Landmark dataset: use --organs")
-        if options.organs and not landmark:
-            parser.error("--organs is for the Landmark dataset, DIR holds ChestX-ray14: use --pair")
-        if options.out and not (landmark or options.pair):
-            parser.error("--out needs --pair: the films of which findings?")
-        report = check(options.data_dir, seed=options.seed, workers=options.workers)
-        if not report.problems and (options.out or options.organs or options.pair):
-            _write_datalist(options, report, landmark=landmark)
-    except (OSError, ValueError) as error:
-        report.problems.append(str(error))
-    if report.problems and options.out:
-        report.facts.append(f"{options.out} is not written")
-    print(report)  # noqa: T201
-    return int(len(report.problems) > 0)
-
-
-def _write_datalist(options: argparse.Namespace, report: Report, *, landmark: bool) -> None:
-    root, organs = options.data_dir, None
-    if landmark:
-        organs = options.organs or "lungs"
-        films = segmentation_films(root, organs)
-    else:
-        films = classification_films(root, options.pair, with_others=options.with_others)
-    split = split_by_patient(films, options.seed, by="source" if landmark else "label")
-    sizes = ", ".join(f"{_MONAI_PARTS[part]} {len(films)}" for part, films in split.items())
-    report.facts.append(f"{organs or options.pair}: {sizes}")
-    if options.out:
-        with whole_file(options.out) as beside:
-            beside.write_text(json.dumps(datalist(split, organs), indent=1))
-        report.facts.append(f"{options.out} is written")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m cxr_noise_transforms.study.films.check",
-        description="Check the films of a data folder; exits with 1 if something must be mended.",
-    )
-    add = parser.add_argument
-    add("data_dir", metavar="DIR", type=Path, help="Landmark dataset or ChestX-ray14")
-    task = parser.add_mutually_exclusive_group()
-    task.add_argument("--organs", choices=ORGANS, help="task on the Landmark dataset")
-    task.add_argument("--pair", metavar="'A / B'", help="task on ChestX-ray14: two findings")
-    add("--with-others", action="store_true", help="the pair's films may show other findings too")
-    add("--out", type=Path, metavar="FILE", help="MONAI datalist to write: the task's split")
-    add("--seed", type=int, default=0, help="of the split")
-    add("--workers", type=int, default=cpu_count(), help="threads that read films")
-    return parser
-
-
 def _check_landmark(root: Path, report: Report, seed: int) -> list[tuple[Film, str]]:
     """Facts about the annotations; the films, each with the organs that it has in full."""
     report.facts.append(f"Landmark dataset in {root}")
@@ -256,10 +187,12 @@ def _check_images(root: Path, films: list[tuple[Film, str]], report: Report, wor
     forms: Counter[str] = Counter()
     same: dict[str, list[Film]] = defaultdict(list)
     errors = []
-    with ThreadPool(workers) as pool:
+    progress = Progress("reading", len(films), "film", every=max(1, len(films) // 20))
+    with ThreadPool(workers) as pool, progress:
         # decoding and hashing run beside each other, for they hold no lock of the interpreter's
         looks = pool.imap(partial(_look, root), films, chunksize=16)
-        for (film, _), look in zip(films, tqdm(looks, "films", len(films)), strict=True):
+        for (film, _), look in zip(films, looks, strict=True):
+            progress.step()
             if look.error:
                 errors.append(look.error)
             else:
@@ -323,7 +256,3 @@ def _splittable(films: list[Film], seed: int, by: str = "source") -> str:
 def _few(names: Sequence[str]) -> str:
     more = f", and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{len(names)} ({', '.join(names[:3])}{more})"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,16 +1,17 @@
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import cxr_noise
 from layouts import write_annotated, write_image, write_table
 from monai.data import load_decathlon_datalist
 from PIL import Image
 
-from cxr_noise_transforms.study.films.check import check, main
+from cxr_noise_transforms.study.command.main import main
+from cxr_noise_transforms.study.films import ORGANS
+from cxr_noise_transforms.study.films.check import check
 
 PAIR = "Effusion / Edema"
 THICK = "Pleural_Thickening"
@@ -39,7 +40,7 @@ def chestxray14(tmp_path: Path) -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
-    status = main([str(argument) for argument in arguments])
+    status = main(["check", *map(str, arguments)])
     return status, capsys.readouterr().out
 
 
@@ -83,7 +84,8 @@ def test_the_datalist_of_a_pair(
     out = tmp_path / "lists" / "pair.json"
     status, report = run(capsys, chestxray14, "--pair", PAIR, "--out", out, "--seed", 3)
     assert status == 0
-    assert f"{PAIR}: training 56, validation 12, testing 12\n{out} is written" in report
+    assert f"{PAIR}: training 56, validation 12, testing 12\nNothing to be mended." in report
+    assert report.endswith(f" s. Wrote\n  {out}\n")
     assert list(out.parent.iterdir()) == [out]
     patients = []
     for part, count in (("training", 56), ("validation", 12), ("testing", 12)):
@@ -227,14 +229,14 @@ def test_a_folder_of_neither_layout(tmp_path: Path, capsys: pytest.CaptureFixtur
     [
         (["--organs", "lungs"], "--organs is for the Landmark dataset"),
         (["--out", "list.json"], "--out needs --pair"),
-        (["--workers", "0"], "--workers must be at least 1, got 0"),
+        (["--workers", "0"], "--workers: must be at least 1, got 0"),
     ],
 )
 def test_options_that_do_not_fit(
     chestxray14: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main([str(chestxray14), *options])
+        run(capsys, chestxray14, *options)
     assert message in capsys.readouterr().err
 
 
@@ -242,22 +244,25 @@ def test_a_pair_is_no_task_of_the_landmark_dataset(
     landmark: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main([str(landmark), "--pair", PAIR])
+        run(capsys, landmark, "--pair", PAIR)
     assert "--pair is for ChestX-ray14" in capsys.readouterr().err
 
 
-def test_the_command_shows_progress_and_its_status(landmark: Path) -> None:
+def test_the_command_says_how_far_it_is(landmark: Path) -> None:
     (landmark / "Images/JPCLN001.png").write_bytes(b"")
-    done = subprocess.run(
-        [sys.executable, "-m", "cxr_noise_transforms.study.films.check", landmark],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = cxr_noise("check", landmark, cwd=landmark)
     assert done.returncode == 1
-    assert "films: 100%" in done.stderr
     assert "cannot read film" in done.stdout
-    assert "Warning" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 20
+    assert lines[0].startswith("reading: film 2 of 40, ")
+    assert lines[-1].startswith("reading: film 40 of 40, ")
+
+
+def test_the_help_names_all_organs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["check", "--help"])
+    assert f"{{{','.join(ORGANS)}}}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
