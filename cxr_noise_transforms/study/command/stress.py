@@ -44,10 +44,15 @@ def main() -> None:
     start = time.monotonic()
     dataset: MaskedFolder | LabelledFolder
     if chosen.masks:
-        dataset = MaskedFolder(chosen.films, dict(chosen.masks), chosen.size, chosen.patients)
+        masks = dict(chosen.masks)
+        dataset = MaskedFolder(
+            chosen.films, masks, chosen.size, chosen.patients, levels=chosen.levels
+        )
     else:
         classes = chosen.task == "multiclass"
-        dataset = LabelledFolder(chosen.films, chosen.labels, chosen.size, classes=classes)
+        dataset = LabelledFolder(
+            chosen.films, chosen.labels, chosen.size, classes=classes, levels=chosen.levels
+        )
     labels = None if chosen.task == "multiclass" else dataset.labels
     model = _load(chosen.model, chosen.device)
     print(f"{chosen.model}: {len(dataset)} films, {chosen.size} x {chosen.size}")
@@ -104,6 +109,8 @@ def _arguments() -> argparse.Namespace:
     add("--patients", type=Path, metavar="CSV", help="with --masks: columns image and patient")
     add("--task", choices=MEASURES)
     add("--size", type=count, default=512, help="side of the films in pixels")
+    add("--levels", type=count, metavar="N",
+        help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add("--cells", nargs="+", default=["ladder"], metavar="GRID|SQ,SE",
         help=f"{', '.join(_GRIDS)}, or pairs such as 0,0 4,0 0,4")  # fmt: skip
     add("--noise-seeds", type=count, default=3, metavar="N", help="repetitions of the noise")

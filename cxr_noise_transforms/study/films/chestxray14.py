@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from monai.transforms import Transform
 
+from .names import is_film
 from .pathology import FINDINGS
 from .phantom import chest_phantom
 from .reader import read_grey
@@ -99,6 +100,7 @@ class LoadLabelledFilm(Transform):
         size: side of the square in pixels.
         data_dir: folder of ChestX-ray14, ``None`` for phantom films.
         pad: put a film that is not square in the middle of a black square, instead of refusing.
+        levels: see :func:`read_grey`.
 
     Returns:
         The film's ``id``, ``patient``, ``source`` and ``finding``, an ``image`` ``(1, size,
@@ -108,8 +110,16 @@ class LoadLabelledFilm(Transform):
         ValueError: the image is unreadable or not square; the message names the file.
     """
 
-    def __init__(self, size: int, data_dir: str | Path | None = None, *, pad: bool = False) -> None:
+    def __init__(
+        self,
+        size: int,
+        data_dir: str | Path | None = None,
+        *,
+        pad: bool = False,
+        levels: int | None = None,
+    ) -> None:
         self.size = size
+        self.levels = levels
         self.data_dir = None if data_dir is None else Path(data_dir)
         self.pad = pad
 
@@ -119,7 +129,8 @@ class LoadLabelledFilm(Transform):
             finding = None if film["finding"] == _NO_FINDING else film["finding"]
             image = chest_phantom(film["seed"], self.size, finding).image
         else:
-            image = read_grey(self.data_dir / film["image"], self.size, pad=self.pad)
+            path = self.data_dir / film["image"]
+            image = read_grey(path, self.size, pad=self.pad, levels=self.levels)
         return {
             **loaded(film, image),
             "finding": film["finding"],
@@ -250,7 +261,7 @@ def image_places(root: Path) -> dict[str, str]:
         # listed once: a question per row would take minutes on a network's disk
         with os.scandir(root / folder) as entries:
             for entry in entries:
-                if not entry.name.lower().endswith((".png", ".jpg", ".jpeg")):
+                if not is_film(entry):
                     continue
                 if entry.name in places:
                     raise ValueError(
