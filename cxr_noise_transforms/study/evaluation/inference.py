@@ -109,6 +109,8 @@ class SaveScores:
         with whole_file(self.path) as beside:
             pd.DataFrame(self._rows).to_csv(beside, index=False)
         print(f"wrote the scores of {len(self._rows)} films to {self.path}")  # noqa: T201
+        # what another handler raises at the end does not have them written again
+        self._rows = []
 
     def _give_up(self, error: BaseException) -> None:
         self._write()
@@ -119,6 +121,7 @@ class TellUnread:
     """At the end, refuse the films that could not be read; list it after what writes results."""
 
     def __init__(self) -> None:
+        self._films = 0
         self._errors: list[str] = []
 
     def attach(self, engine: Engine) -> None:
@@ -128,12 +131,14 @@ class TellUnread:
 
     def __call__(self, engine: Engine) -> None:
         """Note the films of one batch that could not be read."""
-        self._errors += [error for error in engine.state.batch["error"] if error]
+        errors = engine.state.batch["error"]
+        self._films += len(errors)
+        self._errors += [error for error in errors if error]
 
     def _tell(self) -> None:
         if self._errors:
             raise ValueError(
-                f"{len(self._errors)} films have no result, the others have theirs: "
+                f"no result for {len(self._errors)} of {self._films} films: "
                 f"{'; '.join(self._errors)}"
             )
 

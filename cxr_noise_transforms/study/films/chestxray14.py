@@ -157,18 +157,27 @@ def pair_names(pair: str) -> tuple[str, str]:
 
 
 def read_table(root: Path) -> pd.DataFrame:
-    """The table of a ChestX-ray14 folder: ``image``, ``findings`` (a set), ``patient``, ``source``.
+    """The table of a ChestX-ray14 folder, see :func:`read_findings`.
 
     Raises:
         FileNotFoundError: no such folder or table.
-        ValueError: unreadable, without a column that is needed, with an empty cell in one, or
-            with two rows of one image.
+        ValueError: the table is not what it should be.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"data folder {root} does not exist; expected {_LAYOUT}")
     path = next((root / name for name in TABLES if (root / name).is_file()), None)
     if path is None:
         raise FileNotFoundError(f"data folder {root} has no table of findings: expected {_LAYOUT}")
+    return read_findings(path)
+
+
+def read_findings(path: Path) -> pd.DataFrame:
+    """A table of ChestX-ray14: ``image``, ``findings`` (a set), ``patient``, ``source``.
+
+    Raises:
+        ValueError: unreadable, without a column that is needed, with an empty cell in one, or
+            with two rows of one image.
+    """
     try:
         # index_col: rows may end in a comma that the header lacks
         table = pd.read_csv(

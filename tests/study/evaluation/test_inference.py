@@ -155,7 +155,7 @@ def test_films_that_cannot_be_read_are_named_and_the_others_have_their_results(
     infer(kind, films, tmp_path / "whole")
     for name in names:
         (films / name).write_bytes((films / "one.png").read_bytes()[:-40])
-    count = f"{len(names)} films have no result, the others have theirs: "
+    count = f"no result for {len(names)} of {len(names) + 3} films: "
     every = "; ".join(rf"cannot read film .*{name}: [^;]+" for name in names)
     with pytest.raises(ValueError, match=f"^{count}{every}$"):
         infer(kind, films, tmp_path / "out", num_workers=workers)
@@ -175,7 +175,7 @@ def test_films_that_cannot_be_read_are_named_and_the_others_have_their_results(
 def test_a_folder_of_unreadable_films_has_no_scores(tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "a.png").write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match="1 films have no result"):
+    with pytest.raises(ValueError, match="no result for 1 of 1 films"):
         infer("classification", tmp_path / "films", tmp_path / "out")
     assert not (tmp_path / "out" / "scores.csv").exists()
 
