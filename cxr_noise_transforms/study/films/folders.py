@@ -88,7 +88,8 @@ class LabelledFolder(Dataset):
         films: folder of images, also in folders below.
         table: CSV with the column ``image``, the file's path below ``films`` with or without
             ending; optional ``patient`` and ``source``; every other column is a label of 0 and 1,
-            or the one column is a class number.
+            or the one column is a class number. A label may be -1, uncertain, or empty, missing,
+            which is NaN.
         size: side of the square in pixels.
         classes: whether the one label column holds class numbers.
         levels: see :func:`read_grey`.
@@ -96,7 +97,7 @@ class LabelledFolder(Dataset):
     Raises:
         FileNotFoundError: a film of the table is not in the folder.
         ValueError: the table cannot be read, lacks columns or names a film twice, or a label is no
-            number or the same for all films.
+            such number, or there is a class that no film has.
     """
 
     def __init__(
@@ -219,11 +220,12 @@ def _read_table(table: str | Path, *more: str) -> pd.DataFrame:
 
 def _check_label(values: pd.Series, where: str, *, classes: bool) -> None:
     numbers = pd.api.types.is_numeric_dtype(values)
-    if not numbers or not values.isin(range(len(values)) if classes else (0, 1)).all():
+    known = values[values.notna() & (values != -1)]
+    if not numbers or not known.isin(range(len(values)) if classes else (0, 1)).all():
         kind = f"a class number below {len(values)}" if classes else "0 or 1"
-        raise ValueError(f"{where} must be {kind} in every row")
-    present = set(values)
-    for number in range(max(int(values.max()), 1) + 1):
+        raise ValueError(f"{where} must be {kind} in every row, or -1 or empty where unknown")
+    present = set(known)
+    for number in range(int(max({*present, 1})) + 1):
         if number not in present:
             raise ValueError(f"{where} must have films of every class, none has {number}")
 

@@ -96,7 +96,8 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
             "must have one column per label, has image alone",
         ),
         ("image,sick\nward/000.png,2\n", ValueError, "column sick of .* must be 0 or 1"),
-        ("image,sick\nward/000.png,\n", ValueError, "column sick of .* must be 0 or 1"),
+        ("image,sick\nward/000.png,\n", ValueError, "column sick of .* of every class, none has 0"),
+        ("image,sick\nward/000.png,yes\n", ValueError, "column sick of .* must be 0 or 1"),
         ("image,sick\nnone.png,1\n", FileNotFoundError, "1 of 1 films of .* the first is none"),
         ("image,patient,sick\nward/000.png,,1\n", ValueError, "must have patient in every row"),
         (
@@ -120,7 +121,8 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
         (True, [0, 1, 3, 0, 1, 3], "must have films of every class, none has 2"),
         (True, [0, 1, 1.5, 0, 1, 0], "must be a class number below 6 in every row"),
         (True, [0, 1, 99, 0, 1, 0], "must be a class number below 6 in every row"),
-        (True, [0, 1, -1, 0, 1, 0], "must be a class number below 6 in every row"),
+        (True, [0, 1, -2, 0, 1, 0], "must be a class number below 6 in every row"),
+        (False, [1, 1, -1, np.nan, 1, 1], "must have films of every class, none has 0"),
     ],
 )
 def test_a_label_that_cannot_be_measured_is_told_before(
@@ -140,6 +142,15 @@ def test_class_numbers_without_gaps_are_labels(
     rows.to_csv(tmp_path / "labels.csv", index=False)
     films = LabelledFolder(folder / "films", tmp_path / "labels.csv", 32, classes=True)
     assert [films[number]["label"].item() for number in range(COUNT)] == column
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_a_label_may_be_uncertain_or_missing(folder: Path, tmp_path: Path, classes: bool) -> None:
+    rows = pd.read_csv(folder / "labels.csv")[["image"]].assign(sick=[0, 1, -1, np.nan, 1, 0])
+    rows.to_csv(tmp_path / "labels.csv", index=False)
+    films = LabelledFolder(folder / "films", tmp_path / "labels.csv", 32, classes=classes)
+    labels = [films[number]["label"].item() for number in range(COUNT)]
+    assert np.array_equal(labels, [0, 1, -1, np.nan, 1, 0], equal_nan=True)
 
 
 @pytest.fixture
