@@ -55,6 +55,7 @@ def _apply(chosen: argparse.Namespace) -> Applied:
         sq=chosen.sq or 0.0,
         se=chosen.se or 0.0,
         bits=chosen.bits,
+        levels=chosen.levels,
         seed=chosen.seed or 0,
         workers=chosen.workers,
     )
@@ -72,13 +73,15 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--sq", type=severity, metavar="S|LOW,HIGH", help="quantum severity; default: 0")
     add("--se", type=severity, metavar="S|LOW,HIGH", help="electronic severity; default: 0")
     add("--bits", type=count, help="digitise to 2^bits levels; default: the film's own")
+    add("--levels", type=count, metavar="N",
+        help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add("--seed", type=int, help="of the noise; default: 0")
     add("--replay", type=Path, metavar="FILE", help="record that has all of the above")
     add("--workers", type=count, default=cpu_count(), help="threads")
     chosen = parser.parse_args(arguments)
-    settings = (chosen.sq, chosen.se, chosen.bits, chosen.seed)
-    if chosen.replay and settings != (None,) * 4:
-        parser.error("--replay has --sq, --se, --bits and --seed in its record: leave them out")
+    settings = (chosen.sq, chosen.se, chosen.bits, chosen.levels, chosen.seed)
+    if chosen.replay and settings != (None,) * 5:
+        parser.error("--replay FILE holds sq, se, bits, levels and seed: leave their options out")
     if not (chosen.replay or chosen.sq or chosen.se):
         parser.error("--sq or --se must be above 0, or --replay given")
     return chosen

@@ -37,7 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         landmark = is_landmark(chosen.data_dir)
         _check_task(chosen, parser, landmark=landmark)
-        report = check(chosen.data_dir, seed=chosen.seed, workers=chosen.workers)
+        report = check(
+            chosen.data_dir, seed=chosen.seed, workers=chosen.workers, levels=chosen.levels
+        )
         if not report.problems and (chosen.out or chosen.organs or chosen.pair):
             organs = (chosen.organs or "lungs") if landmark else None
             parts = datalist(_split(chosen, organs), organs)
@@ -96,5 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--with-others", action="store_true", help="the pair's films may show other findings too")
     add("--out", type=Path, metavar="FILE", help="MONAI datalist to write: the task's split")
     add("--seed", type=int, default=0, help="of the split")
+    add("--levels", type=count, metavar="N",
+        help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add("--workers", type=count, default=cpu_count(), help="threads that read films")
     return parser

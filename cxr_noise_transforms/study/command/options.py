@@ -33,6 +33,8 @@ def sweep_parser(
     )
     add("--profile", choices=profiles, default=next(iter(profiles)), help="defaults of the rest")
     add("--size", type=count, help="side of the films in pixels, a multiple of 32")
+    add("--levels", type=count, metavar="N",
+        help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add("--epochs", type=count, help="at most; training stops early")
     add("--learning-rate", type=float)
     add("--swa-start", type=count, metavar="EPOCH", help="first epoch of the weight average")
@@ -80,6 +82,7 @@ def sweep_settings(chosen: argparse.Namespace) -> dict[str, Any]:
     options = {
         "dataset_dir": str(chosen.data) if chosen.data else None,
         "size": chosen.size,
+        "levels": chosen.levels,
         "phantoms": chosen.phantoms,
         "seed": chosen.seed,
     }

@@ -63,9 +63,13 @@ def _films(chosen: argparse.Namespace) -> MaskedFolder | LabelledFolder:
     from cxr_noise_transforms.study.films import LabelledFolder, MaskedFolder
 
     if chosen.masks:
-        return MaskedFolder(chosen.films, dict(chosen.masks), chosen.size, chosen.patients)
+        return MaskedFolder(
+            chosen.films, dict(chosen.masks), chosen.size, chosen.patients, levels=chosen.levels
+        )
     classes = chosen.task == "multiclass"
-    return LabelledFolder(chosen.films, chosen.labels, chosen.size, classes=classes)
+    return LabelledFolder(
+        chosen.films, chosen.labels, chosen.size, classes=classes, levels=chosen.levels
+    )
 
 
 def _measure(chosen: argparse.Namespace, films: MaskedFolder | LabelledFolder) -> pd.DataFrame:
@@ -114,6 +118,8 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--patients", type=Path, metavar="CSV", help="with --masks: columns image and patient")
     add("--task", choices=_TASKS, help="default: segmentation with --masks, else multilabel")
     add("--size", type=count, default=512, help="side of the films in pixels")
+    add("--levels", type=count, metavar="N",
+        help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add("--cells", nargs="+", default=["ladder"], metavar="GRID|SQ,SE",
         help=f"{', '.join(_GRIDS)}, or pairs such as 0,0 4,0 0,4")  # fmt: skip
     add("--noise-seeds", type=count, default=3, metavar="N", help="repetitions of the noise")

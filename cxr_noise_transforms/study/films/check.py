@@ -5,18 +5,11 @@ The Landmark dataset is told from ChestX-ray14 by the layout.
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from PIL import Image
-
-from cxr_noise_transforms.study.progress import Progress
+from typing import Any
 
 from .chestxray14 import (
     PAIRS,
@@ -30,16 +23,13 @@ from .chestxray14 import (
 from .landmark import (
     CONTOURS,
     ORGANS,
-    LoadMaskedFilm,
     annotated_films,
     contour_files,
 )
-from .reader import read_grey
+from .looks import few, look_at
 from .record import Film
 from .splits import Split, split_by_patient
 
-# films are reduced to this side to see that they can be read
-_SIZE = 64
 _MONAI_PARTS = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -61,13 +51,16 @@ class Report:
         return "\n".join([*self.facts, verdict, *problems])
 
 
-def check(data_dir: str | Path, *, seed: int = 0, workers: int = 1) -> Report:
+def check(
+    data_dir: str | Path, *, seed: int = 0, workers: int = 1, levels: int | None = None
+) -> Report:
     """Look at everything in a data folder: its tables, its landmarks, and every film.
 
     Args:
         data_dir: folder of the Landmark dataset or of ChestX-ray14.
         seed: of the splits that are tried.
         workers: threads that read the films.
+        levels: see :func:`read_grey`; where it is needed, the report says so.
 
     Raises:
         FileNotFoundError: no such folder, or of neither layout.
@@ -79,7 +72,9 @@ def check(data_dir: str | Path, *, seed: int = 0, workers: int = 1) -> Report:
         films = _check_landmark(root, report, seed)
     else:
         films = _check_chestxray14(root, report, seed)
-    _check_images(root, films, report, workers)
+    facts, problems = look_at(root, films, workers, levels)
+    report.facts += facts
+    report.problems += problems
     return report
 
 
@@ -135,10 +130,10 @@ def _check_landmark(root: Path, report: Report, seed: int) -> list[tuple[Film, s
         chosen = [film for film, full in films if set(names) <= set(ORGANS.get(full, ()))]
         report.facts.append(f"{organs}: {_count(chosen, 'source')}; {_splittable(chosen, seed)}")
     if bare:
-        report.problems.append(f"films without landmarks: {_few(bare)}")
+        report.problems.append(f"films without landmarks: {few(bare)}")
     lonely = {path.stem for path in root.glob("landmarks/*/*.npy")} - {f["id"] for f, _ in films}
     if lonely:
-        report.facts.append(f"landmarks without an image: {_few(sorted(lonely))}")
+        report.facts.append(f"landmarks without an image: {few(sorted(lonely))}")
     return films
 
 
@@ -164,69 +159,15 @@ def _check_chestxray14(root: Path, report: Report, seed: int) -> list[tuple[Film
         )
     missing = [image for image in table["image"] if image not in places]
     if missing:
-        report.problems.append(f"images missing of {len(table)} in the table: {_few(missing)}")
+        report.problems.append(f"images missing of {len(table)} in the table: {few(missing)}")
     extra = sorted(places.keys() - set(table["image"]))
     if extra:
-        report.facts.append(f"images that the table does not name: {_few(extra)}")
+        report.facts.append(f"images that the table does not name: {few(extra)}")
     return [
         ({"id": image, "patient": patient, "image": places[image]}, "")
         for image, patient in zip(table["image"], table["patient"], strict=True)
         if image in places
     ]
-
-
-class _Look(NamedTuple):
-    """What reading a film showed: its size and mode, a digest of the file, or what went wrong."""
-
-    form: str = ""
-    digest: str = ""
-    error: str = ""
-
-
-def _check_images(root: Path, films: list[tuple[Film, str]], report: Report, workers: int) -> None:
-    forms: Counter[str] = Counter()
-    same: dict[str, list[Film]] = defaultdict(list)
-    errors = []
-    progress = Progress("reading", len(films), "film", every=max(1, len(films) // 20))
-    with ThreadPool(workers) as pool, progress:
-        # decoding and hashing run beside each other, for they hold no lock of the interpreter's
-        looks = pool.imap(partial(_look, root), films, chunksize=16)
-        for (film, _), look in zip(films, looks, strict=True):
-            progress.step()
-            if look.error:
-                errors.append(look.error)
-            else:
-                forms[look.form] += 1
-                same[look.digest].append(film)
-    report.facts.append(
-        "images: " + ", ".join(f"{form} {count}" for form, count in forms.most_common(8))
-    )
-    if errors:
-        report.problems.append(f"films that cannot be used: {_few(errors)}")
-    copies: dict[bool, list[str]] = {False: [], True: []}
-    for group in same.values():
-        if len(group) > 1:
-            shared = len({film["patient"] for film in group}) > 1
-            copies[shared].append(" = ".join(film["id"] for film in group))
-    if copies[False]:
-        report.facts.append(f"identical files of one patient: {_few(copies[False])}")
-    if copies[True]:
-        report.problems.append(f"identical files of different patients: {_few(copies[True])}")
-
-
-def _look(root: Path, film_and_organs: tuple[Film, str]) -> _Look:
-    film, organs = film_and_organs
-    path = root / film["image"]
-    try:
-        if organs:
-            LoadMaskedFilm(_SIZE, organs, root)(film)
-        else:
-            read_grey(path, _SIZE, pad=True)
-        with Image.open(path) as image:
-            form = f"{image.width} x {image.height} {image.mode}"
-        return _Look(form, hashlib.sha256(path.read_bytes()).hexdigest())
-    except (OSError, ValueError) as error:
-        return _Look(error=str(error))
 
 
 def _describe(films: list[Film], report: Report) -> None:
@@ -251,8 +192,3 @@ def _splittable(films: list[Film], seed: int, by: str = "source") -> str:
     except ValueError as error:
         return f"cannot be split: {str(error).split(' (')[0]}"
     return "can be split"
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f", and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{len(names)} ({', '.join(names[:3])}{more})"

@@ -24,7 +24,7 @@ from cxr_noise_transforms.study.files import LOCK, alone_in, clear_unfinished, w
 from cxr_noise_transforms.study.progress import Progress
 
 from .folders import folder_films
-from .reader import open_film
+from .reader import Stored, bright_grey, stored_grey
 
 RECORD = "applied.json"
 _VERSION = "cxr_noise_transforms"
@@ -51,12 +51,14 @@ def apply_noise(
     sq: float | tuple[float, float] = 0.0,
     se: float | tuple[float, float] = 0.0,
     bits: int | None = None,
+    levels: int | None = None,
     seed: int = 0,
     workers: int = 1,
 ) -> Applied:
     """Write the films of a folder with noise, as PNG of their own size, and the record of it.
 
-    16-bit films stay such, all others become 8-bit grey. A film's seed belongs to its name, the
+    Films of more than 8 bits become 16-bit PNG on their own scale, all others 8-bit grey; black is
+    zero in either. A film's seed belongs to its name, the
     path below ``films`` without ending. A second call goes on where the first one stopped.
 
     Args:
@@ -65,6 +67,7 @@ def apply_noise(
         sq: quantum severity, or a range from which the film's seed draws.
         se: electronic severity, likewise.
         bits: digitise to 2^bits levels; ``None`` keeps the film's own.
+        levels: see :func:`read_grey`.
         seed: from which the films' seeds are made.
         workers: threads.
 
@@ -78,7 +81,7 @@ def apply_noise(
     found = _found(films)
     seeds = image_seeds(seed, found).tolist()
     wanted = {film: {"sq": sq, "se": se, "seed": s} for film, s in zip(found, seeds, strict=True)}
-    settings = {"sq": sq, "se": se, "bits": bits, "seed": seed}
+    settings = {"sq": sq, "se": se, "bits": bits, "levels": levels, "seed": seed}
     return _write(found, wanted, settings, Path(films), Path(out), workers)
 
 
@@ -127,7 +130,9 @@ def _write(
         record.check_films(found, wanted)
         clear_unfinished(out)
         jobs = {
-            film: _Job(found[film], out / f"{film}.png", settings["bits"], asked)
+            film: _Job(
+                found[film], out / f"{film}.png", settings["bits"], settings["levels"], asked
+            )
             for film, asked in wanted.items()
             if not (film in record.films and (out / f"{film}.png").is_file())
         }
@@ -141,6 +146,7 @@ class _Job(NamedTuple):
     source: Path
     target: Path
     bits: int | None
+    levels: int | None
     asked: Mapping[str, Any]
 
 
@@ -200,7 +206,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     try:
         settings = json.loads(path.read_text())
         films = settings.pop("films")
-        whole = settings.keys() == {_VERSION, "sq", "se", "bits", "seed"} and all(
+        whole = settings.keys() == {_VERSION, "sq", "se", "bits", "levels", "seed"} and all(
             film.keys() == {"sq", "se", "seed", "film_sha256", "noisy_sha256"}
             for film in films.values()
         )
@@ -240,10 +246,12 @@ def _attempt(job: _Job) -> dict[str, Any] | str:
 
 def _expose(job: _Job) -> dict[str, Any]:
     """Write one film with noise, and say what was applied."""
-    levels, seed = _levels(job.source), job.asked["seed"]
+    film, seed = bright_grey(job.source, job.levels), job.asked["seed"]
     # one per film: a module remembers what it has drawn
-    noise = RadiographicNoise(job.asked["sq"], job.asked["se"], bits=job.bits)
-    noisy = noise(torch.from_numpy(levels)[None], seed=seed)[0].numpy()
+    noise = RadiographicNoise(
+        job.asked["sq"], job.asked["se"], value_range=(0, film.full), clip=True, bits=job.bits
+    )
+    noisy = _exposed(film, noise, seed)
     made = {
         **{name: float(severity) for name, severity in noise.drawn.items()},
         "seed": seed,
@@ -256,7 +264,7 @@ def _expose(job: _Job) -> dict[str, Any]:
         raise ValueError(f"film {job.source} has other noise here than in the record")
     if job.target.exists():
         # of a process that was killed before it noted the film, or somebody else's
-        if not np.array_equal(_levels(job.target), noisy):
+        if not np.array_equal(stored_grey(job.target).values, noisy):
             raise ValueError(f"film {job.target} is there already, with other content")
         return made
     with whole_file(job.target) as beside:
@@ -264,14 +272,16 @@ def _expose(job: _Job) -> dict[str, Any]:
     return made
 
 
-def _levels(path: Path) -> NDArray[Any]:
-    """The grey levels of a film, uint16 where it has 16 bits and uint8 elsewhere."""
-    film = open_film(path)
-    if film.mode == "F":
-        raise ValueError(f"film {path} must hold integers, got floating point numbers")
-    if film.mode.startswith("I"):
-        return np.array(film).clip(0, 65535).astype(np.uint16)
-    return np.array(film.convert("L"))
+def _exposed(film: Stored, noise: RadiographicNoise, seed: int) -> NDArray[Any]:
+    """The film's levels with noise, uint8 where full scale is 255 and uint16 elsewhere."""
+    grey = film.full - film.values if film.white_is_zero else film.values
+    dtype = np.uint8 if film.full == 255 else np.uint16
+    if film.full in (255, 65535):
+        return noise(torch.from_numpy(grey.astype(dtype))[None], seed=seed)[0].numpy()
+    # a scale that no integer type fills
+    noisy = noise(torch.from_numpy(grey.astype(np.float32))[None], seed=seed)[0]
+    levels: NDArray[Any] = noisy.round().numpy().astype(dtype)
+    return levels
 
 
 def _found(films: str | Path) -> dict[str, Path]:

@@ -98,7 +98,8 @@ def test_sixteen_bits_of_any_file_are_kept(films: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     Image.fromarray(deep).save(tmp_path / "other/a.tif")
     Image.fromarray(deep.astype(np.int32)).save(tmp_path / "other/b.tif")
-    assert apply(tmp_path / "other", tmp_path / "out", "--sq", 4) == 0
+    # 32-bit integers have no scale of their own
+    assert apply(tmp_path / "other", tmp_path / "out", "--sq", 4, "--levels", 65535) == 0
     for name in "ab":
         assert np.array_equal(levels(tmp_path / f"out/{name}.png"), noisy(deep, name, 4, 0))
 
@@ -342,7 +343,7 @@ def test_an_interrupted_folder_goes_on(end: signal.Signals, through: Path, tmp_p
         (["--sq", "nan"], "must be a number from 0 on or LOW,HIGH, got nan"),
         (["--sq", "0,inf"], "must be a number from 0 on or LOW,HIGH, got 0,inf"),
         (["--sq", "many"], "argument --sq: invalid severity value: 'many'"),
-        (["--sq", "1", "--replay", "r"], "--replay has --sq, --se, --bits and --seed in its"),
+        (["--sq", "1", "--replay", "r"], "--replay FILE holds sq, se, bits, levels and seed"),
         (["--sq", "1", "--workers", "0"], "argument --workers: must be at least 1, got 0"),
     ],
 )
@@ -364,3 +365,28 @@ def test_refusals_before_anything_is_written(films: Path, tmp_path: Path) -> Non
         with pytest.raises(SystemExit, match=message):
             apply(folder, tmp_path / "out", "--sq", 4, *options)
     assert not (tmp_path / "out").exists()
+
+
+def test_12_bit_films_are_exposed_on_the_scale_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "films").mkdir()
+    twelve = chest_phantom(0, 64).image.astype(np.uint16) * 16
+    Image.fromarray(twelve).save(tmp_path / "films" / "a.png")
+    assert apply(tmp_path / "films", tmp_path / "wrong", "--sq", 4) == 1
+    assert "its full scale must be given as levels, 4095 or 65535" in capsys.readouterr().err
+    assert apply(tmp_path / "films", tmp_path / "right", "--sq", 4, "--levels", 4095) == 0
+    signal = torch.from_numpy(twelve.astype(np.float32) / 4095)[None]
+    noise = RadiographicNoise(4, 0, clip=True)
+    expected = 4095 * noise(signal, seed=int(image_seeds(0, ["a"])))[0].numpy()
+    # half a level of rounding
+    assert np.abs(levels(tmp_path / "right" / "a.png") - expected).max() <= 0.51
+
+
+def test_a_film_with_white_at_zero_is_written_with_black_at_zero(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    grey = chest_phantom(0, 64).image.astype(np.uint16) * 257
+    negative = Image.fromarray(65535 - grey)
+    negative.save(tmp_path / "films" / "a.tif", tiffinfo={262: 0})
+    assert apply(tmp_path / "films", tmp_path / "out", "--se", 1) == 0
+    assert np.array_equal(levels(tmp_path / "out" / "a.png"), noisy(grey, "a", 0, 1))

@@ -129,7 +129,7 @@ def test_truncated_and_broken_films(
     first, second, third, fourth = sorted((chestxray14 / "images_002/images").iterdir())[:4]
     first.write_bytes(first.read_bytes()[:300])
     second.write_bytes(b"")
-    Image.new("L", (32, 30)).save(third)
+    Image.open(third).crop((0, 0, 32, 30)).save(third)
     Image.open(fourth).convert("RGBA").save(fourth)
     out = tmp_path / "list.json"
     status, report = run(capsys, chestxray14, "--pair", PAIR, "--out", out)
@@ -139,6 +139,49 @@ def test_truncated_and_broken_films(
     assert "images: 32 x 32 L 76, 32 x 30 L 1, 32 x 32 RGBA 1" in report
     assert f"{out} is not written" in report
     assert not out.exists()
+
+
+def deepen(path: Path, highest: int) -> None:
+    """Store a film's values in 16 bits, on a scale of its own."""
+    values = np.asarray(Image.open(path)) / 255 * highest
+    Image.fromarray(values.round().astype(np.uint16)).save(path)
+
+
+@pytest.mark.parametrize("fixture", ["landmark", "chestxray14"])
+def test_12_bit_films_in_16_bit_files(
+    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str], fixture: str
+) -> None:
+    folder = request.getfixturevalue(fixture)
+    films = sorted(folder.rglob("*.png"))
+    for path in films:
+        deepen(path, 4095)
+    status, report = run(capsys, folder)
+    assert status == 1
+    assert f"values up to 4095 in files for values up to 65535: {len(films)} (" in report
+    assert "name their full scale with --levels 4095, or --levels 65535 if it is that" in report
+    status, report = run(capsys, folder, "--levels", 4095)
+    assert status == 0
+    assert report.endswith("Nothing to be mended.\n")
+    # as many bits as the brightest film of all needs
+    Image.fromarray(np.asarray(Image.open(films[0])) * 16).save(films[0])
+    status, report = run(capsys, folder)
+    assert status == 1
+    dark = len(films) - 1
+    assert f"- films nearly black, below 0.25 of full scale 65535: {dark} (" in report
+    status, report = run(capsys, folder, "--levels", 4095)
+    assert status == 1
+    assert f"{films[0]} must hold values from 0 to 4095, got " in report
+
+
+def test_films_that_show_nothing(chestxray14: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, third = sorted((chestxray14 / "images_002/images").iterdir())[:3]
+    Image.new("L", (32, 32)).save(first)
+    Image.new("L", (32, 32), 200).save(second)
+    Image.fromarray(np.asarray(Image.open(third)) // 8).save(third)
+    status, report = run(capsys, chestxray14)
+    assert status == 1
+    assert f"- films of one value throughout: 2 ({first.name}, {second.name})\n" in report
+    assert f"- films nearly black, below 0.25 of full scale 255: 1 ({third.name})\n" in report
 
 
 def test_missing_and_unnamed_images(chestxray14: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,7 @@ def test_a_function_on_labels(labelled: list[str], tmp_path: Path) -> None:
         ("no.pt", [], "error: model no.pt does not exist; name a file or module:name"),
         ("mine:two", ["--cells", "4,0"], "--cells must have the clean cell 0,0"),
         ("mine:two", ["--cells", "x"], "--cells must be ladder, imagenet-c, medmnist-c or SQ,SE"),
+        ("mine:two", ["--levels", "100"], "must hold values from 0 to 100, got "),
         ("mine:two", ["--task", "segmentation"], "--task segmentation needs --masks"),
     ],
 )
