@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _apply(chosen: argparse.Namespace) -> Applied:
-    from cxr_noise_transforms.study.films.noisy import apply_noise, replay_noise
+    from cxr_noise_transforms.study.films import apply_noise, replay_noise
 
     if chosen.replay:
         return replay_noise(chosen.films, chosen.out, chosen.replay, workers=chosen.workers)
