@@ -8,8 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ._counter import photons, read_out
-from ._levels import photon_levels
+from ._cpu import expose
 from ._random import draw_seeds, mixed
 from ._signal import Digitiser
 
@@ -66,28 +65,22 @@ class CounterSource:
 
     def photons(self, signal: Tensor, gain: Tensor) -> Tensor:
         """One uniform per pixel: the counts rise with the rate."""
-        return self._on_cpu(photons, signal, gain)
+        return self.digitised(signal, gain, None, Digitiser())
 
     def read_out(self, signal: Tensor, sigma: Tensor) -> Tensor:
         """One uniform per pixel: the noise scales with sigma."""
-        return self._on_cpu(read_out, signal, sigma)
+        return self.digitised(signal, None, sigma, Digitiser())
 
     def digitised(
         self, images: Tensor, gain: Tensor | None, sigma: Tensor | None, digitiser: Digitiser
-    ) -> Tensor | None:
-        """Quantum noise of 8-bit images, in one step."""
-        if images.dtype != torch.uint8 or images.device.type != "cpu":
-            return None
-        if gain is None or sigma is not None or (digitiser.bits or 8) < 8:
-            return None
-        gain = gain.reshape(-1).expand(len(self.seeds))
-        noisy: Tensor = photon_levels(images, gain, self.seeds.cpu())
-        return noisy
+    ) -> Tensor:
+        """Image to image: read once, written once."""
+        per_photon, deviation = self._per_image(gain), self._per_image(sigma)
+        noisy = expose(images.cpu(), per_photon, deviation, self.seeds.cpu(), digitiser)
+        return noisy.to(images.device)
 
-    def _on_cpu(self, sample: Callable[..., Tensor], signal: Tensor, strength: Tensor) -> Tensor:
-        seeds = self.seeds.cpu()
-        noisy = sample(signal.cpu(), strength.reshape(-1).expand(len(seeds)).cpu(), seeds)
-        return noisy.to(signal.device)
+    def _per_image(self, strength: Tensor | None) -> Tensor | None:
+        return None if strength is None else strength.reshape(-1).expand(len(self.seeds)).cpu()
 
 
 class TritonSource:
