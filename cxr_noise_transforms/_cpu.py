@@ -78,7 +78,7 @@ def _expose(
         source = source.to(signal_dtype(image))
     direct = result.dtype == source.dtype and result.is_contiguous()
     target = result if direct else torch.empty_like(source)
-    numbers = _numbers(image, gain, sigma, low, high, clip, bits)
+    numbers = _numbers(image, gain, sigma, Digitiser((low, high), clip, bits))
     exposed = numbers[:, :2].any(axis=1)
     if exposed.any():
         _draw(source, target, numbers, seeds, np.flatnonzero(exposed).tolist())
@@ -89,10 +89,6 @@ def _expose(
     return result
 
 
-def _like(image: Tensor, *_: object) -> Tensor:
-    return torch.empty_like(image)
-
-
 # not torch.library.custom_op, which imports the compiler at the first call and takes 70 µs at each
 torch.library.define(
     _OPERATOR,
@@ -101,19 +97,14 @@ torch.library.define(
     tags=torch.Tag.pt2_compliant_tag,
 )
 torch.library.impl(_OPERATOR, "cpu", _expose)
-torch.library.register_fake(_OPERATOR, _like)
+torch.library.register_fake(_OPERATOR, lambda image, *_: torch.empty_like(image))
 
 
 def _numbers(
-    image: Tensor,
-    gain: Tensor | None,
-    sigma: Tensor | None,
-    low: float,
-    high: float,
-    clip: bool,
-    bits: int | None,
+    image: Tensor, gain: Tensor | None, sigma: Tensor | None, digitiser: Digitiser
 ) -> NDArray[Any]:
     """Gain, sigma, lowest value, range and steps of every film, for the kernel."""
+    (low, high), clip, bits = digitiser
     full = FULL_SCALE.get(image.dtype)
     steps = 0 if clip else -1
     if bits is not None:

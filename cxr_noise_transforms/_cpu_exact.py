@@ -38,7 +38,7 @@ _polynomial = compiled(polynomial)
 
 
 @compiled
-def exact_quantile(word):
+def quantile(word):
     """Standard normal quantile."""
     q = (word + 0.5) * 2.0**-32
     tail = 0.5 - abs(q)
@@ -55,7 +55,7 @@ def exact_quantile(word):
 
 
 @compiled
-def exact_count(rate, word):
+def count(rate, word):
     """The smallest n with F(n; rate) >= u; NaN where the rate is."""
     u = 0.5 + (word + 0.5) * 2.0**-32
     if rate < _FEW:
@@ -66,7 +66,7 @@ def exact_count(rate, word):
             mass *= rate / n
             below += mass
         return n
-    x = expansion(rate, exact_quantile(word))
+    x = expansion(rate, quantile(word))
     if rate >= MANY:
         return np.floor(x)
     n = np.floor(x + 0.5) - 1

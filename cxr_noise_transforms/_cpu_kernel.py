@@ -22,18 +22,8 @@ import numpy as np
 from numba import njit
 from numpy import float32, float64, int32, uint8, uint64
 
-from ._cpu_exact import (
-    BITS,
-    LOW,
-    MANY,
-    OPEN,
-    ROWS,
-    compiled,
-    exact_count,
-    exact_quantile,
-    expansion,
-    polynomial,
-)
+from . import _cpu_exact as exact
+from ._cpu_exact import BITS, LOW, MANY, OPEN, ROWS, compiled
 
 # pixels per tile, and blocks of Philox, each of which serves eight
 TILE = 2048
@@ -41,7 +31,7 @@ _BLOCKS = TILE // 8
 
 _inlined = njit(error_model="numpy", forceinline=True)
 _fused = njit(error_model="numpy", forceinline=True, fastmath={"contract"})
-_polynomial = _fused(polynomial)
+_polynomial = _fused(exact.polynomial)
 
 # streams, one per noise source of an exposure
 _PHOTONS, _READ_OUT = uint64(0), uint64(1)
@@ -52,42 +42,26 @@ _W0, _W1 = uint64(0x9E3779B97F4A7C15), uint64(0xBB67AE8584CAA73B)
 _LOWER, _HALF = uint64(0xFFFFFFFF), uint64(32)
 _BIG_ENDIAN = sys.byteorder == "big"
 
-
-def _singles(*coefficients: float) -> tuple[float32, ...]:
-    return tuple(map(float32, coefficients))
-
-
 # polynomials, highest power first, fitted by benchmarks/fit_sampler.py
 # log2(1 + t) / t, with 1 + t from sqrt(1/2) to sqrt(2)
-_LOG2 = _singles(
-    0.17063452, -0.27269801, 0.29726261, -0.35896184, 0.48046503, -0.72137587, 1.44269973
-)
+_LOG2 = tuple(np.array([
+    0.17063452, -0.27269801, 0.29726261, -0.35896184, 0.48046503, -0.72137587, 1.44269973,
+], float32))  # fmt: skip
 # quantile / s in log2(1 - s²), down to _TAIL, which is quantile 3.3
-_RATIO = _singles(
-    -3.537133e-08,
-    -1.381427e-06,
-    -1.929124e-05,
-    -6.567693e-05,
-    1.066104e-03,
-    7.826918e-03,
-    -2.274357e-01,
-    1.253315,
-)
+_RATIO = tuple(np.array([
+    -3.537133e-08, -1.381427e-06, -1.929124e-05, -6.567693e-05,
+    1.066104e-03, 7.826918e-03, -2.274357e-01, 1.253315,
+], float32))  # fmt: skip
 _TAIL = float32(-9)
 # x = rate + root w + w² A(s) + C(s) + D / rate, from rate LOW on
-_A = _singles(
-    2.631139e-04,
-    -4.352802e-04,
-    4.953852e-04,
-    -1.472685e-03,
-    3.743449e-03,
-    -1.39012e-02,
+_A = tuple(np.array([
+    2.631139e-04, -4.352802e-04, 4.953852e-04, -1.472685e-03, 3.743449e-03, -1.39012e-02,
     1.666659e-01,
-)
-_C = _singles(8.678756e-04, 8.558252e-03, -2.765465e-02, 3.333402e-01)
+], float32))  # fmt: skip
+_C = tuple(np.array([8.678756e-04, 8.558252e-03, -2.765465e-02, 3.333402e-01], float32))
 _D = float32(-2.140378e-02)
 # bound of the error of x: a constant, and per |w| root, and per 1 / rate
-_ERROR = _singles(1e-5, 2e-6, 5e-3)
+_ERROR = tuple(np.array([1e-5, 2e-6, 5e-3], float32))
 
 
 def expose(image, noisy, numbers, seed, block, table):
@@ -203,7 +177,7 @@ def _read_out(signal, sigma, words, normal, unsure):
         if eights[i]:
             for j in range(8 * i, 8 * i + 8):
                 if unsure[j]:
-                    normal[j] = exact_quantile(words[j])
+                    normal[j] = exact.quantile(words[j])
             eights[i] = 0
     for i in range(signal.size):
         signal[i] += sigma * normal[i]
@@ -228,7 +202,7 @@ def _photons(signal, gain, words, rate, count, unsure, table):
         if signal.itemsize == 8 and rate[i] >= MANY:
             wide = signal[i] / gain
             if wide < np.inf:
-                signal[i] = np.floor(expansion(wide, exact_quantile(words[i]))) * gain
+                signal[i] = np.floor(exact.expansion(wide, exact.quantile(words[i]))) * gain
         elif rate[i] < np.inf:
             signal[i] = count[i] * gain
 
@@ -274,5 +248,5 @@ def _settle(rate, words, count, unsure):
         if eights[i]:
             for j in range(8 * i, 8 * i + 8):
                 if unsure[j]:
-                    count[j] = exact_count(float64(rate[j]), words[j])
+                    count[j] = exact.count(float64(rate[j]), words[j])
             eights[i] = 0
