@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-LOCK = ".lock"
-
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
@@ -49,7 +47,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         BlockingIOError: another process is in there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
+    with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxr_noise_transforms import RadiographicNoise, __version__, image_seeds
-from cxr_noise_transforms.study.files import LOCK, alone_in, clear_unfinished, whole_file
+from cxr_noise_transforms.study.files import alone_in, clear_unfinished, whole_file
 from cxr_noise_transforms.study.progress import Progress
 
 from .folders import folder_films
@@ -122,9 +122,9 @@ def _write(
 ) -> Applied:
     if out.resolve().is_relative_to(films.resolve()):
         raise ValueError(f"{out} must not lie in the folder of films {films}")
-    strangers = {path.name for path in out.iterdir()} - {LOCK} if out.is_dir() else set()
-    if strangers and RECORD not in strangers:
-        raise ValueError(f"{out} must be empty or hold {RECORD}, but holds {min(strangers)}")
+    there = [path.name for path in out.glob("[!.]*")]
+    if there and RECORD not in there:
+        raise ValueError(f"{out} must be empty or hold {RECORD}, but holds {min(there)}")
     with alone_in(out):
         record = _Record(out, settings)
         record.check_films(found, wanted)
