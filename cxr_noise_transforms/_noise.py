@@ -100,7 +100,8 @@ class NoiseModule(nn.Module):
         images = count_images(image, seed=seed, **held)
         randomness = Randomness(spread_seed(seed, images), generator, image.device, images)
         drawn = self._draw_severities(held, randomness)
-        self.drawn = drawn
+        if not _is_exporting():
+            self.drawn = drawn
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
         if drawn and not some_clean and not any(drawn.values()):
             return image.clone()
@@ -144,6 +145,11 @@ class NoiseModule(nn.Module):
             self.register_buffer(name, severity, persistent=False)
         else:
             setattr(self, name, severity)
+
+
+def _is_exporting() -> bool:
+    # an exported program keeps no state; torch 2.6 cannot tell
+    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()
 
 
 def _broadcast(severity: float | Tensor, images: Tensor) -> Tensor:
