@@ -15,7 +15,7 @@ from ._signal import FULL_SCALE, Digitiser
 
 Severity = float | Tensor | Sequence[float]
 
-BACKENDS = ("torch", "numpy", "triton")
+BACKENDS = ("torch", "numba", "triton")
 # limits of a value range, far inside what float32 can hold
 _NARROWEST, _WIDEST = 1e-30, 1e30
 _DTYPES = (*FULL_SCALE, torch.float16, torch.bfloat16, torch.float32, torch.float64)

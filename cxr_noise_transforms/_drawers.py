@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from . import _cpu
 from ._exposure import Drawer, Exposure, one_per_image
+from ._proof import Expose, proven
 from ._random import Randomness
 from ._reference import Reference
 from ._signal import Digitiser
@@ -16,12 +15,9 @@ from ._vmap import per_image
 
 per_image("expose_on_cpu")
 
-# (images, gain, sigma, seeds, digitiser) -> noisy images
-Expose = Callable[[Tensor, Tensor | None, Tensor | None, Tensor, Digitiser], Tensor]
 
-
-def choose_drawer(backend: str | None, randomness: Randomness) -> Drawer:
-    """The drawer that ``backend`` names, or the best one for the image's device.
+def choose_drawer(backend: str | None, randomness: Randomness, dtype: torch.dtype) -> Drawer:
+    """The drawer that ``backend`` names, or the best one for images on this device, of this dtype.
 
     Raises:
         ValueError: the backend named does not serve the image's device.
@@ -29,15 +25,22 @@ def choose_drawer(backend: str | None, randomness: Randomness) -> Drawer:
     """
     device, given = randomness.device, randomness.given
     if backend is None:
-        backend = "torch" if given is None and device.type != "cpu" else "numpy"
-    elif backend == "numpy" and device.type != "cpu":
-        raise ValueError(f"backend 'numpy' needs an image on the CPU, got {device}")
+        backend = _best_backend(device, dtype, seeded=given is not None)
+    elif backend == "numba" and device.type != "cpu":
+        raise ValueError(f"backend 'numba' needs an image on the CPU, got {device}")
     if backend == "torch":
         return Reference(randomness.generator if given is None else given.reshape(-1))
     seeds = randomness.seeds().reshape(-1)
     if backend == "triton":
         return Kernel(_triton_expose(), seeds.to(device))
     return Kernel(_expose_on_cpu, seeds)
+
+
+def _best_backend(device: torch.device, dtype: torch.dtype, *, seeded: bool) -> str:
+    # the GPU's kernel has no float64
+    if device.type == "cuda" and dtype != torch.float64 and proven(device):
+        return "triton"
+    return "numba" if seeded or device.type == "cpu" else "torch"
 
 
 class Kernel:

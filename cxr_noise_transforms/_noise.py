@@ -98,14 +98,15 @@ class NoiseModule(nn.Module):
         check_randomness(seed, generator, image)
         held = {name: check_severity(name, getattr(self, name)) for name in self._salts}
         images = count_images(image, seed=seed, **held)
-        randomness = Randomness(spread_seed(seed, images), generator, image.device, images)
+        seeds = spread_seed(seed, images, image.device)
+        randomness = Randomness(seeds, generator, image.device, images)
         drawn = self._draw_severities(held, randomness)
         if not _is_exporting():
             self.drawn = drawn
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
         if drawn and not some_clean and not any(drawn.values()):
             return image.clone()
-        drawer = choose_drawer(self.backend, randomness)
+        drawer = choose_drawer(self.backend, randomness, image.dtype)
         batch = image[None] if images is None else image
         levels = {name: _broadcast(severity, batch) for name, severity in drawn.items()}
         exposure = self.exposure(batch, **levels)

@@ -81,11 +81,18 @@ class Randomness:
         return torch.randint(low, high, shape, device=self.device, generator=self.generator)
 
 
-def spread_seed(seed: int | Tensor | None, images: int | None) -> Tensor | None:
+def spread_seed(
+    seed: int | Tensor | None, images: int | None, device: torch.device
+) -> Tensor | None:
     """int64 seeds ``(B,)``, or ``()`` for one image, from a checked seed."""
     if seed is None or (isinstance(seed, Tensor) and seed.ndim == 1):
         return seed
-    base = seed if isinstance(seed, Tensor) else torch.tensor(_signed(seed))
+    if isinstance(seed, Tensor):
+        base = seed
+    else:
+        # made where the GPU's kernel reads them: a copy would wait for the device
+        home = device if device.type == "cuda" else torch.device("cpu")
+        base = torch.full((), _signed(seed), dtype=torch.int64, device=home)
     return base if images is None else base ^ _mix(torch.arange(images, device=base.device))
 
 

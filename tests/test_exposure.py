@@ -15,7 +15,7 @@ from cxr_noise_transforms._random import Randomness
 from cxr_noise_transforms._signal import FULL_SCALE, Digitiser
 
 DTYPES = (*FULL_SCALE, torch.float16, torch.bfloat16, torch.float32, torch.float64)
-BACKENDS = ("numpy", "torch")
+BACKENDS = ("numba", "torch")
 SEEDS = image_seeds(0, range(3))
 # with one image that is not exposed at all
 GAIN = torch.tensor([0.0, 0.016, 0.1]).reshape(3, 1, 1, 1)
@@ -29,13 +29,14 @@ def films(dtype: torch.dtype) -> Tensor:
 
 
 def drawer(backend: str, seeds: Tensor = SEEDS) -> Drawer:
-    return choose_drawer(backend, Randomness(seeds, None, torch.device("cpu"), len(seeds)))
+    randomness = Randomness(seeds, None, torch.device("cpu"), len(seeds))
+    return choose_drawer(backend, randomness, torch.float32)
 
 
 def drawn(
     images: Tensor,
     exposure: Exposure,
-    backend: str = "numpy",
+    backend: str = "numba",
     digitiser: Digitiser = Digitiser(),  # noqa: B008
 ) -> Tensor:
     return expose(images, exposure, drawer(backend), digitiser, "pathwise", some_clean=True)

@@ -206,7 +206,7 @@ def test_the_number_of_threads_does_not_matter(shape: tuple[int, ...]) -> None:
 
 def test_the_reference_draws_other_numbers_of_the_same_law() -> None:
     grey = torch.full((1, 1, 300, 300), 0.5)
-    reference, ours = (quantum_noise(grey, 4, seed=1, backend=b) for b in ("torch", "numpy"))
+    reference, ours = (quantum_noise(grey, 4, seed=1, backend=b) for b in ("torch", "numba"))
     assert not torch.equal(reference, ours)
     variance = 0.5 * 4**2 / 1000
     for noisy in (reference, ours):
@@ -222,15 +222,15 @@ def test_image_seeds_key_the_stream() -> None:
 
 @pytest.mark.parametrize("backend", ["cupy", "triton ", ""])
 def test_unknown_backends_are_refused(backend: str) -> None:
-    with pytest.raises(ValueError, match="backend must be None or one of torch, numpy, triton"):
+    with pytest.raises(ValueError, match="backend must be None or one of torch, numba, triton"):
         quantum_noise(torch.rand(1, 8, 8), 1, backend=backend)
 
 
 def test_numpy_serves_no_other_device() -> None:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    with pytest.raises(ValueError, match="backend 'numpy' needs an image on the CPU, got cuda"):
-        quantum_noise(torch.rand(1, 8, 8, device="cuda"), 1, backend="numpy")
+    with pytest.raises(ValueError, match="backend 'numba' needs an image on the CPU, got cuda"):
+        quantum_noise(torch.rand(1, 8, 8, device="cuda"), 1, backend="numba")
 
 
 def test_triton_on_the_cpu_raises_and_does_not_fall_back() -> None:

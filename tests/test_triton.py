@@ -6,15 +6,13 @@ are run by one test in a process of their own.
 # no `from __future__ import annotations`: Triton's interpreter reads the annotations as they are
 # ruff: noqa: ANN001, ANN201, ANN202, N803
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import laws
 import numpy as np
 import pytest
 import torch
+from interpreter import INTERPRETED, run_in_the_interpreter
 from scipy import special
 from torch import Tensor, nn
 
@@ -28,7 +26,6 @@ from cxr_noise_transforms import _triton  # noqa: E402
 
 TRITON = tuple(int(number) for number in triton.__version__.split(".")[:2])
 CUDA = torch.cuda.is_available()
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cuda" if CUDA and not INTERPRETED else "cpu"
 DTYPES = (*FULL_SCALE, torch.float16, torch.bfloat16, torch.float32)
 # the interpreter takes its time for every program, whatever its size
@@ -87,10 +84,7 @@ def close(noisy: Tensor, expected: Tensor) -> None:
 
 @pytest.mark.skipif(CUDA or INTERPRETED, reason="the tests of the kernel run here")
 def test_in_the_interpreter() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
-    environment = os.environ | {"TRITON_INTERPRET": "1"}
-    run = subprocess.run(command, env=environment, capture_output=True, check=False, text=True)
-    assert run.returncode == 0, run.stdout
+    run_in_the_interpreter(__file__)
 
 
 # parts of the kernel
