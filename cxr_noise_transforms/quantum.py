@@ -58,8 +58,8 @@ class QuantumNoise(NoiseModule):
             their full scale.
         clip: saturate to the value range. Both moments hold only without saturation.
         bits: saturate and round to ``2**bits`` levels, as an 8-bit film does with ``bits=8``.
-        backend: ``None`` for the best that is proven on the device; ``"numba"`` for the
-            counter-based sampler on the CPU; ``"triton"`` for the same in one CUDA kernel;
+        backend: ``None`` for the best that is proven on the device (docs/gpu.md); ``"numba"`` for
+            the counter-based sampler on the CPU; ``"triton"`` for the same in one CUDA kernel;
             ``"torch"`` for the reference, ``torch.poisson`` and ``torch.randn``. A backend that
             is named runs or raises.
         gradient: what flows back to the image: ``"pathwise"``, of Q = I + z sqrt(I sq² / n0) with

@@ -25,6 +25,7 @@ VERBS = {
     "check": Verb(
         "check a data folder, and write its split", "DATA --organs lungs --out split.json"
     ),
+    "devices": Verb("say what draws the noise on every device, and how fast", ""),
     "report": Verb(
         "write the report of long tables", "runs/stress/per_image.csv --out runs/report"
     ),
@@ -63,5 +64,8 @@ def _help() -> str:
         "",
     ]
     for name, verb in VERBS.items():
-        lines += [f"  {name:<9} {verb.does}", f"            cxr-noise {name} {verb.example}"]
+        lines += [
+            f"  {name:<9} {verb.does}",
+            f"            cxr-noise {name} {verb.example}".rstrip(),
+        ]
     return "\n".join([*lines, "", "cxr-noise VERB --help shows a verb's options."])

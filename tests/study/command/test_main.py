@@ -30,7 +30,7 @@ def test_the_help_is_one_screen_with_an_example_of_each_verb(
     for name, verb in VERBS.items():
         at = next(place for place, line in enumerate(lines) if line.split()[:1] == [name])
         assert lines[at].endswith(verb.does)
-        assert lines[at + 1].strip() == f"cxr-noise {name} {verb.example}"
+        assert lines[at + 1].strip() == f"cxr-noise {name} {verb.example}".rstrip()
 
 
 def test_no_help_loads_anything_heavy() -> None:
