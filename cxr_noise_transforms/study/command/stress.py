@@ -1,25 +1,22 @@
 """Stress-test a trained model on a folder of films.
 
-python -m cxr_noise_transforms.study.command.stress model.pt --films DIR --masks lungs=DIR heart=DIR
-python -m cxr_noise_transforms.study.command.stress package.module:model --films DIR --labels labels.csv
+python -m cxr_noise_transforms.study.command.stress model.pt2 --films DIR --masks lungs=DIR
+python -m cxr_noise_transforms.study.command.stress package.module:model --films DIR --labels CSV
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import importlib
 import shlex
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cxr_noise_transforms import LADDER
+from cxr_noise_transforms.study.devices import usable_device
+from cxr_noise_transforms.study.evaluation.loading import load_model
 from cxr_noise_transforms.study.evaluation.measures import MEASURES
 from cxr_noise_transforms.study.evaluation.stress import (
     IMAGENET_C,
@@ -42,6 +39,7 @@ def main() -> None:
     """Measure, print the table, and say what was written where."""
     chosen = _arguments()
     start = time.monotonic()
+    device = usable_device(chosen.device)
     dataset: MaskedFolder | LabelledFolder
     if chosen.masks:
         dataset = MaskedFolder(chosen.films, dict(chosen.masks), chosen.size, chosen.patients)
@@ -49,21 +47,23 @@ def main() -> None:
         classes = chosen.task == "multiclass"
         dataset = LabelledFolder(chosen.films, chosen.labels, chosen.size, classes=classes)
     labels = None if chosen.task == "multiclass" else dataset.labels
-    model = _load(chosen.model, chosen.device)
+    model, content = load_model(chosen.model, device)
     print(f"{chosen.model}: {len(dataset)} films, {chosen.size} x {chosen.size}")
     table = stress_test(
         model,
         DataLoader(dataset, batch_size=chosen.batch_size, num_workers=chosen.workers),
         chosen.task,
         labels=labels,
+        outputs=chosen.outputs,
+        uncertain=chosen.uncertain,
         cells=chosen.cells,
         noise_seeds=range(chosen.noise_seeds),
         channels=chosen.channels,
         mean=chosen.mean,
         std=chosen.std,
-        device=chosen.device,
+        device=device,
         out=chosen.out / "cells",
-        about={"network": Path(chosen.model).stem, "size": chosen.size, **_file(chosen.model)},
+        about={"network": Path(chosen.model).stem, "size": chosen.size, **content},
         cells_at_once=chosen.cells_at_once,
     )
     with whole_file(chosen.out / "per_image.csv") as beside:
@@ -95,7 +95,7 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add(
         "model",
-        help="TorchScript file, or module:name of a callable from images to logits",
+        help="file of torch.export (.pt2), or of TorchScript, or module:name of a callable",
     )
     add("--films", type=Path, required=True, metavar="DIR")
     truth = parser.add_mutually_exclusive_group(required=True)
@@ -103,6 +103,8 @@ def _arguments() -> argparse.Namespace:
     truth.add_argument("--labels", type=Path, metavar="CSV", help="columns image and labels")
     add("--patients", type=Path, metavar="CSV", help="with --masks: columns image and patient")
     add("--task", choices=MEASURES)
+    add("--outputs", choices=("logits", "probabilities"), help="what the model gives")
+    add("--uncertain", choices=("ignore",), help="leave labels of -1 out, as missing ones are")
     add("--size", type=count, default=512, help="side of the films in pixels")
     add("--cells", nargs="+", default=["ladder"], metavar="GRID|SQ,SE",
         help=f"{', '.join(_GRIDS)}, or pairs such as 0,0 4,0 0,4")  # fmt: skip
@@ -140,34 +142,6 @@ def _cells(text: str, parser: argparse.ArgumentParser) -> list[Cell]:
     except ValueError:
         parser.error(f"--cells must be {', '.join(_GRIDS)} or SQ,SE, got {text}")
     return [(sq, se)]
-
-
-def _file(model: str) -> dict[str, str]:
-    """By what a model's file is known, whatever its state dict holds."""
-    path = Path(model)
-    return {"file": hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else {}
-
-
-def _load(name: str, device: str | None) -> Callable[[Tensor], Tensor]:
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        # a script beside the shell's folder
-        sys.path.insert(0, "")
-        try:
-            model = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"cannot import {name}: {error}") from error
-        if not callable(model):
-            raise ValueError(f"{name} must be callable, got {type(model).__name__}")
-        return model
-    if not Path(name).is_file():
-        raise FileNotFoundError(f"model {name} does not exist; name a file or module:name")
-    try:
-        return torch.jit.load(name, map_location=device or "cpu")
-    # a file of another kind fails in any way
-    except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ValueError(f"{name} must be a TorchScript file: {reason}") from error
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """The stress test as somebody uses it who brings a model and a loader."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from cxr_noise_transforms import RadiographicNoise, image_seeds
+from cxr_noise_transforms.monai import NoisyBatch
 from cxr_noise_transforms.study.evaluation.measures import Measured
 from cxr_noise_transforms.study.evaluation.stress import COLUMNS, stress_test
 from cxr_noise_transforms.study.statistics.performance import performance
@@ -46,6 +49,8 @@ class Films(Dataset):
     def __init__(self, label: Tensor | None = None, image: Tensor | None = None) -> None:
         self.image = films() if image is None else image
         self.label = masks() if label is None else label
+        self.patients = PATIENTS
+        self.source = "here"
 
     def __len__(self) -> int:
         return len(self.image)
@@ -53,8 +58,8 @@ class Films(Dataset):
     def __getitem__(self, number: int) -> dict[str, Any]:
         return {
             "id": NAMES[number],
-            "patient": PATIENTS[number],
-            "source": "here",
+            "patient": self.patients[number],
+            "source": self.source,
             "image": self.image[number],
             "label": self.label[number],
         }
@@ -75,7 +80,8 @@ def pixels(prediction: Tensor, _label: Tensor) -> dict[str, Measured]:
 
 
 def seen(source: Any, **options: Any) -> pd.DataFrame:
-    return stress_test(lambda image: image, source, pixels, **{**SHORT, **options})
+    model = options.pop("model", lambda image: image)
+    return stress_test(model, source, pixels, **{**SHORT, **options})
 
 
 def of_cell(table: pd.DataFrame, sq: float, se: float, seed: int = 0) -> pd.DataFrame:
@@ -176,8 +182,8 @@ def test_numbers_are_names_of_images_too() -> None:
 
 def test_a_module_is_evaluated_with_its_running_statistics() -> None:
     network = Convolution().train()
-    stress_test(network, loader(), **SHORT)
-    assert not network.training
+    table = stress_test(network, loader(), **SHORT)
+    pd.testing.assert_frame_equal(table, stress_test(Convolution().eval(), loader(), **SHORT))
     assert int(network.rest[0].num_batches_tracked) == 0
 
 
@@ -379,18 +385,30 @@ def classified(out: Path | None, **options: Any) -> pd.DataFrame:
 
 
 class Scores(nn.Module):
-    """One logit; stops after ``calls`` batches as a killed process does."""
+    """One logit."""
 
-    def __init__(self, calls: float = float("inf"), weight: float = 3.0) -> None:
+    def __init__(self, weight: float = 3.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(weight))
-        self.calls = calls
 
     def forward(self, image: Tensor) -> Tensor:
-        if self.calls == 0:
+        return image.mean((1, 2, 3)) * self.weight - 2
+
+
+@contextmanager
+def stopped_after(batches: int) -> Iterator[None]:
+    """The program ends after so many noisy batches, as a killed process does."""
+    left = iter(range(batches))
+
+    def prepare(self: NoisyBatch, *args: Any, **options: Any) -> Any:
+        if next(left, None) is None:
             raise KeyboardInterrupt
-        self.calls -= 1
-        return image.mean((1, 2, 3)) * self.weight - 1
+        return original(self, *args, **options)
+
+    original = NoisyBatch.__call__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NoisyBatch, "__call__", prepare)
+        yield
 
 
 def test_files_hold_what_the_call_returned(tmp_path: Path) -> None:
@@ -398,7 +416,8 @@ def test_files_hold_what_the_call_returned(tmp_path: Path) -> None:
     assert classified(tmp_path).to_csv() == expected
     assert len(list(tmp_path.iterdir())) == len(CELLS)
     # nothing is left to measure
-    assert classified(tmp_path, model=Scores(0), loader=[]).to_csv() == expected
+    with stopped_after(0):
+        assert classified(tmp_path).to_csv() == expected
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
@@ -409,18 +428,19 @@ def test_killed_at_any_batch_it_goes_on_to_the_same_bytes(tmp_path: Path, at_onc
     batches = 3 * len(CELLS) * 2
     for calls in range(batches):
         out = tmp_path / str(calls)
-        with pytest.raises(KeyboardInterrupt):
-            classified(out, model=Scores(calls), **options)
+        with stopped_after(calls), pytest.raises(KeyboardInterrupt):
+            classified(out, **options)
         assert len(list(out.glob("*"))) == calls // (3 * at_once) * at_once
         # only what was missing is measured
-        rest = batches - calls // (3 * at_once) * 3 * at_once
-        assert classified(out, model=Scores(rest), **options).to_csv() == whole
+        with stopped_after(batches - calls // (3 * at_once) * 3 * at_once):
+            assert classified(out, **options).to_csv() == whole
         assert {path.name: path.read_bytes() for path in out.iterdir()} == files
 
 
 def test_more_cells_and_seeds_are_added_to_a_folder(tmp_path: Path) -> None:
     classified(tmp_path, cells=CELLS[:2])
-    table = classified(tmp_path, model=Scores(3 * 4), noise_seeds=(0, 1))
+    with stopped_after(3 * 4):
+        table = classified(tmp_path, noise_seeds=(0, 1))
     pd.testing.assert_frame_equal(table, classified(None, noise_seeds=(0, 1)))
 
 
@@ -430,7 +450,8 @@ def test_a_cell_that_was_cut_off_is_measured_again(tmp_path: Path, keep: float) 
     path = tmp_path / "sq10_se0_seed0.csv"
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if 0 < keep < 1 else int(keep)])
-    assert classified(tmp_path, model=Scores(3)).to_csv() == whole
+    with stopped_after(3):
+        assert classified(tmp_path).to_csv() == whole
     assert path.read_bytes() == content
 
 
@@ -477,37 +498,99 @@ def test_other_settings_are_refused(tmp_path: Path, options: dict[str, Any], mes
 def test_another_measure_is_refused(tmp_path: Path) -> None:
     label = torch.tensor([0, 1, 0, 1, 1, 0, 1])
     stress_test(Scores(), loader(label), "binary", out=tmp_path, about={"task": "T"}, **SHORT)
-    with pytest.raises(ValueError, match=r"\(measure binary there, half now\)"):
+    with pytest.raises(ValueError, match=r"\(measure binary there, \w{64} now\)"):
         stress_test(Scores(), loader(label), half, out=tmp_path, about={"task": "T"}, **SHORT)
 
 
 def test_a_tuple_and_a_list_are_one_setting(tmp_path: Path) -> None:
     options = {"mean": (0.1,), "labels": ("Mass",), "value_range": [0.0, 1.0]}
     table = classified(tmp_path, **options)
-    again = classified(tmp_path, mean=[0.1], labels=["Mass"], model=Scores(0))
+    with stopped_after(0):
+        again = classified(tmp_path, mean=np.array([0.1]), labels=iter(["Mass"]))
     pd.testing.assert_frame_equal(table, again)
     with pytest.raises(ValueError, match=r"another sweep \(bits 8 there, None now\)"):
         classified(tmp_path, **options, bits=None)
 
 
-@pytest.mark.parametrize("changed", ["image", "label"])
-def test_other_images_or_labels_are_refused(tmp_path: Path, changed: str) -> None:
-    classified(tmp_path, cells=CELLS[:2])
+@pytest.mark.parametrize("changed", ["image", "label", "patient", "source", "fewer films"])
+@pytest.mark.parametrize("finished", [CELLS[:2], CELLS])
+def test_a_finished_folder_does_not_answer_for_other_films(
+    tmp_path: Path, changed: str, finished: list[tuple[float, float]]
+) -> None:
+    classified(tmp_path, cells=finished)
     image, label = films(), torch.tensor([0, 1, 0, 1, 1, 0, 1])
+    other = Films(label, image)
     if changed == "image":
-        image[4, 0, 3, 3] += 0.01
-    else:
+        image[4, 0, 3, 3] = torch.nextafter(image[4, 0, 3, 3], torch.tensor(0.0))
+    elif changed == "label":
         label[4] = 0
+    elif changed == "patient":
+        other.patients = [*PATIENTS[:-1], 9]
+    elif changed == "source":
+        other.source = "there"
+    else:
+        other.image = image[:-1]
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    with pytest.raises(ValueError, match="the images or labels are not the same in all cells in /"):
-        classified(tmp_path, loader=DataLoader(Films(label, image), batch_size=2))
+    # and nothing is measured before that is known
+    with (
+        stopped_after(0),
+        pytest.raises(ValueError, match=r"^the films \(.*\) differ between the cells in /"),
+    ):
+        classified(tmp_path, loader=DataLoader(other, batch_size=2))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_another_model_without_state_is_known_by_its_name_alone(tmp_path: Path) -> None:
-    seen(loader(), out=tmp_path, about={"network": "A"})
-    with pytest.raises(ValueError, match=r"\(network A there, B now\)"):
-        seen(loader(), out=tmp_path, about={"network": "B"})
+def test_a_finished_folder_answers_for_the_same_films_in_other_batches(tmp_path: Path) -> None:
+    label = torch.tensor([0, 1, 0, 1, 1, 0, 1])
+    expected = classified(tmp_path)
+    with stopped_after(0):
+        again = classified(tmp_path, loader=loader(label, batch_size=2, shuffle=True))
+    pd.testing.assert_frame_equal(again, expected)
+
+
+def test_a_finished_folder_does_not_answer_for_another_function(tmp_path: Path) -> None:
+    seen(loader(), model=lambda image: image, out=tmp_path)
+    with pytest.raises(ValueError, match=r"is of another sweep \(model \w{64} there, \w{64} now\)"):
+        seen(loader(), model=lambda image: -image, out=tmp_path)
+
+
+def test_nor_for_another_measure_of_that_name(tmp_path: Path) -> None:
+    def scaled(by: float) -> Callable[[Tensor, Tensor], dict[str, Measured]]:
+        return lambda prediction, _: {"pixel": Measured(by * prediction.flatten(1))}
+
+    stress_test(Convolution(), loader(), scaled(1), out=tmp_path, **SHORT)
+    with pytest.raises(ValueError, match=r"another sweep \(measure \w{64} there, \w{64} now\)"):
+        stress_test(Convolution(), loader(), scaled(2), out=tmp_path, **SHORT)
+
+
+class Session:
+    """A model whose weights Python cannot see, as those of another runtime."""
+
+    def __init__(self) -> None:
+        self.handle = threading.Lock()
+
+    def __call__(self, image: Tensor) -> Tensor:
+        return image
+
+
+def test_what_cannot_be_known_is_not_used_again_without_the_users_word(tmp_path: Path) -> None:
+    message = (
+        r"^finished cells in /.* are not used again, because the model is not known \(a "
+        r"_thread.lock cannot be known by its content\): .*, about=\{'model': ...\}, or choose"
+    )
+    with pytest.warns(UserWarning, match=message):
+        seen(loader(), model=Session(), out=tmp_path)
+    with pytest.raises(ValueError, match=message):
+        seen(loader(), model=Session(), out=tmp_path)
+    with pytest.raises(ValueError, match=r"another sweep \(model None there, 7 now\)"):
+        seen(loader(), model=Session(), out=tmp_path, about={"model": 7})
+    told = tmp_path / "told"
+    expected = seen(loader(), model=Session(), out=told, about={"model": 7})
+    with stopped_after(0):
+        again = seen(loader(), model=Session(), out=told, about={"model": 7})
+    pd.testing.assert_frame_equal(again, expected)
+    with pytest.raises(ValueError, match=r"\(model 7 there, 8 now\)"):
+        seen(loader(), model=Session(), out=told, about={"model": 8})
 
 
 def test_weights_of_every_type_have_a_hash(tmp_path: Path) -> None:
@@ -538,8 +621,9 @@ NAN = torch.tensor([0.0, torch.nan])
         (ValueError, None, [], "^the loader yields no images$"),
         (ValueError, lambda _: NAN, one_batch(), r"predicts NaN for film b \(1 of 2 in its batch"),
         (ValueError, lambda x: x[:1, 0, 0, 0], one_batch(), "^2 films gave 1 predictions$"),
-        (TypeError, lambda x: {"out": x}, one_batch(), "must give a tensor of logits, got dict"),
-        (TypeError, lambda x: (x, x), one_batch(), "must give a tensor of logits, got tuple"),
+        (TypeError, lambda x: (x, x), one_batch(), "one tensor or with out, got tuple$"),
+        (TypeError, lambda x: {"a": x, "b": x}, one_batch(), "with out, got a dict of a, b$"),
+        (TypeError, lambda _: {}, one_batch(), "with out, got a dict of nothing$"),
         (
             ValueError,
             lambda x: x[:, 0, 0],
@@ -552,7 +636,7 @@ NAN = torch.tensor([0.0, torch.nan])
         (ValueError, None, one_batch(id="ab"), "2 images must hold 2 ids, got ab$"),
         (ValueError, None, one_batch(patient=["p"] * 3), "2 images must hold 2 patients, got"),
         (ValueError, None, one_batch(label=torch.zeros(3)), "^2 images with 3 labels in one batch"),
-        (ValueError, None, one_batch(label=NAN), "label must be 0 or 1, got nan$"),
+        (ValueError, None, one_batch(label=NAN + 2), "label must be 0 or 1, got 2.0$"),
         (TypeError, None, one_batch(label=None), r"tensors image and label, got \['id', 'image'\]"),
         (TypeError, None, one_batch(label=[0, 1]), "must hold the tensors image and label, got"),
         (TypeError, None, [films(2)], r"or a mapping with image and label, got Tensor$"),
@@ -600,22 +684,24 @@ def test_a_loader_that_shuffles_needs_ids() -> None:
             self.turn += 1
             return iter([batch[:2] for batch in batches[:: 1 if self.turn == 1 else -1]])
 
-    with pytest.raises(ValueError, match="in all cells: a loader without ids must not shuffle"):
+    with pytest.raises(ValueError, match="between the cells: a loader without ids must not"):
         seen(Shuffling())
 
 
 def test_a_refusal_keeps_the_finished_cells(tmp_path: Path) -> None:
     class Diverges(Scores):
         def forward(self, image: Tensor) -> Tensor:
-            return super().forward(image) * (torch.nan if self.calls < 3 else 1)
+            # noise of sq = 10 saturates half of the pixels
+            broken = (image == 1).float().mean() > 0.1
+            return super().forward(image) * (torch.nan if broken else 1)
 
     with pytest.raises(ValueError, match="predicts NaN for film"):
-        classified(tmp_path, model=Diverges(7))
+        classified(tmp_path, model=Diverges())
     finished = [path.name for path in tmp_path.iterdir()]
     assert finished == ["sq0_se0_seed0.csv"]
-    # under the name of what was refused, with the same weights
-    again = classified(tmp_path, model=Scores(6), about={"network": "Diverges"})
-    pd.testing.assert_frame_equal(again.assign(network="Scores"), classified(None))
+    with stopped_after(3):
+        again = classified(tmp_path, model=Diverges(), cells=[CELLS[0], (0.0, 0.1)])
+    assert len(again) == 2 * COUNT
 
 
 # several processes
@@ -637,11 +723,11 @@ def _process(number: int, folder: str) -> None:
         "network": stress_test(Convolution(), share(DistributedSampler, Films()), **SHORT),
         "few": seen([] if number else triples(masks())),
     }
-    for name in ("first", "again"):
-        model = Scores() if name == "first" else Scores(0)
-        label = torch.tensor([0, 1, 0, 1, 1, 0, 1])
+    label = torch.tensor([0, 1, 0, 1, 1, 0, 1])
+    for name, batches in (("first", 10**6), ("again", 0)):
         source = share(DistributedSampler, Films(label))
-        tables[name] = classified(out / "cells", model=model, loader=source)
+        with stopped_after(batches):
+            tables[name] = classified(out / "cells", loader=source)
     for name, table in tables.items():
         table.to_pickle(out / f"{name}{number}.pkl")
     pairs = [(films(2) + number, torch.zeros(2, 1))]
