@@ -160,7 +160,7 @@ def _of_network(network: nn.Module) -> Parts:
     held = {
         name: value
         for name, value in vars(network).items()
-        if name in _INSIDE or name not in _TORCHS_OWN
+        if name in _INSIDE or not (name in _TORCHS_OWN or _is_cached(network, name))
     }
     # in their order: the keys are numbers that torch counts on
     hooks = [list(vars(network)[name].values()) for name in _HOOKS]
@@ -251,6 +251,10 @@ def _of_imported(module: ModuleType) -> Parts:
     if package is None:
         raise _unknown(module)
     return package, module.__name__
+
+
+def _is_cached(thing: object, name: str) -> bool:
+    return isinstance(getattr(type(thing), name, None), cached_property)
 
 
 def _held(cell: CellType) -> object:

@@ -31,7 +31,7 @@ def at_work(model: Model | ExportedProgram, device: torch.device) -> Iterator[Mo
         }
         try:
             if len(places) == 1:
-                model.to(device)
+                _send(model, device)
             _set_mode(model, training=False)
             yield model
         finally:
@@ -63,6 +63,15 @@ def predict(model: Model, image: Tensor) -> Tensor:
             "and std say what it takes"
         ) from error
     return _tensor(prediction)
+
+
+def _send(model: nn.Module, device: torch.device) -> None:
+    try:
+        model.to(device)
+    except (MemoryError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise ValueError(f"{device} has no memory left for the model") from error
+        raise
 
 
 def _set_mode(model: nn.Module, *, training: bool) -> None:

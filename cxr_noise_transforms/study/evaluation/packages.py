@@ -23,6 +23,9 @@ def package_of(module: str) -> str | None:
     top = module.partition(".")[0]
     if top in _UNVERSIONED:
         return top
+    # a script, or a notebook, whoever runs it
+    if top == "__main__":
+        return None
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None or not {"site-packages", "dist-packages"} & set(Path(file).parts):
         return None

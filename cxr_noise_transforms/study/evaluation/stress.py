@@ -248,9 +248,7 @@ def _check_loader(loader: Iterable[Any], readings: int) -> None:
         )
     lost = films_left_out(loader)
     if lost and readings:
-        warnings.warn(
-            f"the loader leaves out {lost} films, because of drop_last=True", stacklevel=3
-        )
+        warnings.warn(f"the loader leaves {lost} of its films out (drop_last=True)", stacklevel=3)
 
 
 def _check_one_set(films: set[str], out: str | Path | None) -> None:
