@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import warnings
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -104,7 +105,10 @@ class _Draws:
 
     def batch(self, rate: float | None, side: int, images: int, seed: int | None) -> Field:
         signal = torch.full((images, 1, side, side), rate or 0.0, device=self._device)
-        drawn: Field = self._draw(signal, seed)[:, 0].cpu().double().numpy()
+        with warnings.catch_warnings():
+            # rates are signals here, at one photon per unit
+            warnings.filterwarnings("ignore", "most values of the image lie outside")
+            drawn: Field = self._draw(signal, seed)[:, 0].cpu().double().numpy()
         return drawn
 
     def one(self, rate: float | None, side: int, seed: int | None = None) -> Field:
