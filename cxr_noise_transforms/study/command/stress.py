@@ -29,8 +29,10 @@ from cxr_noise_transforms.study.evaluation.stress import (
 )
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.films.folders import LabelledFolder, MaskedFolder
+from cxr_noise_transforms.study.report.answers import headline
+from cxr_noise_transforms.study.report.findings import find
 from cxr_noise_transforms.study.report.markdown import markdown, write_table
-from cxr_noise_transforms.study.report.page import write_report_of_table
+from cxr_noise_transforms.study.report.page import write_report_of_findings
 from cxr_noise_transforms.study.statistics.summaries import severity_table
 
 from .options import count, run, say_written
@@ -76,13 +78,14 @@ def main() -> None:
             ["python", "-m", "cxr_noise_transforms.study.command.stress", *sys.argv[1:]]
         ),
     }
-    title = f"{Path(chosen.model).stem} under noise"
+    title, findings = f"{Path(chosen.model).stem} under noise", find(table)
     written = [
         chosen.out / "per_image.csv",
         *write_table(summary, chosen.out / "summary"),
-        *write_report_of_table(chosen.out, table, title, about),
+        *write_report_of_findings(chosen.out, findings, title, about),
     ]
     print(markdown(summary))
+    print(*headline(findings), sep="\n")
     say_written(written, start)
 
 
