@@ -147,7 +147,7 @@ def _write(
     several = len(tasks) > 1
     sections = [
         Section("", [*notice, *answer_cards(tasks, names), *overview(tasks)]),
-        Section("In words", _each(tasks, remarks, fold=True)),
+        Section("In words", _each(tasks, lambda one: remarks(one, alone=not several), fold=True)),
         Section("What was measured", [*measured, *design(tasks)]),
         Section("Films under noise", _each(tasks, lambda one: film_ladder(one, film), fold=True)),
         Section(

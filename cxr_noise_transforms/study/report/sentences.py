@@ -7,6 +7,7 @@ import numpy as np
 from cxr_noise_transforms.study.statistics.comparisons import monotonicity
 from cxr_noise_transforms.study.statistics.long_table import SCORE
 
+from .answers import answers
 from .document import Points
 from .findings import ALPHA, Findings
 from .words import SYMBOL, interval, metric_name, p_value
@@ -14,10 +15,11 @@ from .words import SYMBOL, interval, metric_name, p_value
 _FEW_PATIENTS = 30
 
 
-def remarks(one: Findings) -> list[Points]:
-    """What else is to be known of a task, by its first metric."""
+def remarks(one: Findings, *, alone: bool = True) -> list[Points]:
+    """What else is to be known of a task, by its first metric; of one among several its answer."""
     metric = one.metrics[0]
-    points = []
+    told = [] if alone else answers([one])
+    points = [(f"{answer.lead}.", answer.sentence) for answer in told]
     if one.axes:
         points += [("Recovery.", words) for words in _recovery_words(one, metric)]
         points += [("Networks.", words) for words in _network_words(one, metric)]

@@ -3,8 +3,10 @@ import pandas as pd
 import pytest
 from ladders import dice_table, score_table
 
+from cxr_noise_transforms.study.report.answers import headline
 from cxr_noise_transforms.study.report.findings import find
 from cxr_noise_transforms.study.report.sentences import remarks
+from cxr_noise_transforms.study.report.words import NOISE
 
 
 def remarks_on(table: pd.DataFrame) -> dict[str, str]:
@@ -60,3 +62,12 @@ def test_chance_is_told_where_there_was_no_skill() -> None:
     table = score_table().assign(value=0.5)
     assert remarks_on(table)["Weak without noise."]
     assert "Weak without noise." not in remarks_on(score_table(films=100))
+
+
+def test_one_task_of_several_has_its_own_answer() -> None:
+    (one,) = find(dice_table(), resamples=50)
+    told = [sentence for _, sentence in remarks(one, alone=False)[0].points]
+    assert [
+        f"{lead}: {sentence}" for lead, sentence in zip(NOISE.values(), told, strict=False)
+    ] == (headline([one]))
+    assert not set(told[:2]) & {sentence for _, sentence in remarks(one)[0].points}
