@@ -1,1 +1,1 @@
-"""Side-by-side timings with peers, and the statistical report on what is drawn."""
+"""Timings beside peers, and the statistical report on what is drawn."""

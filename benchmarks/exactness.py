@@ -1,16 +1,21 @@
-"""The report on one sampler: every test, with its p-value."""
+"""Whether the samplers are exact: ``python -m benchmarks.exactness``."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
+import argparse
+import json
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from cxr_noise_transforms.study.statistics import holm
+
 from . import laws
-from .samplers import READ_OUT, Draw, Sampler
+from .laws import Field
+from .machine import DEVICES, RESULTS, provenance
+from .samplers import READ_OUT, Draw, Sampler, samplers
 
 RATES = (0.01, 0.1, 0.5, 1, 2, 5, 10, 16, 20, 30, 50, 63, 65, 100, 250, 500, 1e3, 1e4, 1e5)
 # rates of fields: sq = 10 at a tenth of full scale and at full scale, then sq = 4 and sq = 1
@@ -23,124 +28,123 @@ SEED_PAIRS = ((0, 1), (7, 7 + 2**32), (0, 2**62), (5, -5))
 LEVEL = 0.001
 
 
-class Extent(NamedTuple):
-    """Pixels along a side: of the images whose counts are tested, and of fields."""
+# pixels along a side of the images whose values are tested; fields have half as many
+FULL, QUICK = 2048, 256
 
-    counts: int
-    field: int
-
-
-FULL, QUICK = Extent(2048, 1024), Extent(256, 128)
-
-Field = laws.Field
 Row = dict[str, Any]
 
 
-def report(
-    sampler: Sampler,
-    device: str,
-    extent: Extent = FULL,
-    progress: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
-    """All tests of one sampler; ``accepted`` where none refuses at ``LEVEL`` after Holm."""
+def main(arguments: list[str] | None = None) -> None:
+    """One report per sampler of a device; fails where one of ours is refused."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.exactness",
+        description="Test what the samplers draw; see benchmarks/README.md.",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the result file")
+    parser.add_argument("--quick", action="store_true", help="small samples: does it run at all?")
+    options = parser.parse_args(arguments)
+    device, side = options.device, QUICK if options.quick else FULL
+    if device not in DEVICES:
+        raise SystemExit("no CUDA device")
+    rows, wrong = [], []
+    for sampler in samplers(device):
+        rows += report(sampler, device, side)
+        refused = broken(rows, sampler.name)
+        print(f"{sampler.name}: {'refused' if refused else 'accepted'}", flush=True)
+        if sampler.promised not in (None, not refused):
+            wrong.append(sampler.name)
+    path = options.out or RESULTS / f"exactness-{device}.json"
+    settings = {"device": device, "quick": options.quick, "level": LEVEL, "side": side}
+    result = {**provenance(["scipy", "triton"]), **settings, "rows": rows}
+    # a row per line
+    path.write_text(json.dumps(result).replace('{"kind"', '\n{"kind"') + "\n", encoding="utf-8")
+    print(f"wrote {path}")
+    if wrong:
+        raise SystemExit(f"not as it should be: {', '.join(wrong)}")
+
+
+def report(sampler: Sampler, device: str, side: int = FULL) -> list[Row]:
+    """All tests of one sampler, with p-values as they are and corrected for their number."""
     torch.manual_seed(0)
-    rows: list[Row] = []
-    for row in _tests(sampler, device, extent):
-        progress(f"{sampler.name}: {row['law']}")
-        rows.append(row)
-    corrected = laws.holm([row["p"] for row in rows])
-    for row, p in zip(rows, corrected, strict=True):
-        row["p_holm"] = _rounded(p)
-    return {
-        "sampler": sampler.name,
-        "promised": sampler.promised,
-        "accepted": min(corrected) >= LEVEL,
-        "tests": len(rows),
-        "least_p_holm": min(corrected),
-        "rows": rows,
-    }
+    rows = list(_tests(sampler, device, side))
+    corrected = holm(np.array([row["p"] for row in rows]))
+    head = {"kind": "exactness", "sampler": sampler.name}
+    return [{**head, **r, "p_holm": _rounded(p)} for r, p in zip(rows, corrected, strict=True)]
 
 
-def _tests(sampler: Sampler, device: str, extent: Extent) -> Iterator[Row]:
-    draw = _Draws(sampler.photons, device)
-    yield from _counts(draw, extent.counts)
+def broken(rows: list[Row], sampler: str) -> list[Row]:
+    """The tests that refuse a sampler at ``LEVEL``."""
+    return [row for row in rows if row["sampler"] == sampler and row["p_holm"] < LEVEL]
+
+
+def _tests(sampler: Sampler, device: str, side: int) -> Iterator[Row]:
+    draws = _Draws(sampler.photons, device)
+    for rate in RATES:
+        # the rate that a float32 image holds
+        yield from _values(draws, float(np.float32(rate)), side)
     for rate in FIELD_RATES:
-        yield from _field(draw, rate, extent.field)
+        yield from _fields(draws, rate, side // 2)
     for rate in CALL_RATES:
-        yield from _consecutive(draw, rate, extent.field)
-    yield from _severities(draw, extent.field, common=sampler.common)
+        yield from _consecutive(draws, rate, side // 2)
+    yield from _severities(draws, side // 2, common=sampler.common)
     if sampler.read_out:
-        yield from _normal(_Draws(sampler.read_out, device), extent)
+        draws = _Draws(sampler.read_out, device)
+        yield from _values(draws, None, side)
+        yield from _fields(draws, None, side // 2)
     if sampler.exposure:
-        yield from _both(_Draws(sampler.exposure, device), extent.field)
+        yield from _exposure(_Draws(sampler.exposure, device), side // 2)
 
 
 class _Draws:
-    """Draws at one rate, as numpy fields."""
+    """Draws as numpy fields: counts at a rate, or normal values where it is ``None``."""
 
     def __init__(self, draw: Draw, device: str) -> None:
         self._draw, self._device = draw, device
 
-    def one(
-        self,
-        rate: float,
-        side: int,
-        seed: int | None = None,
-        dtype: torch.dtype = torch.float32,
-    ) -> Field:
-        field: Field = self.batch(rate, side, 1, seed, dtype)[0]
-        return field
-
-    def batch(
-        self,
-        rate: float,
-        side: int,
-        images: int,
-        seed: int | None = None,
-        dtype: torch.dtype = torch.float32,
-    ) -> Field:
-        signal = torch.full((images, 1, side, side), rate, dtype=dtype, device=self._device)
+    def batch(self, rate: float | None, side: int, images: int, seed: int | None) -> Field:
+        signal = torch.full((images, 1, side, side), rate or 0.0, device=self._device)
         drawn: Field = self._draw(signal, seed)[:, 0].cpu().double().numpy()
         return drawn
 
-
-def _counts(draw: _Draws, side: int) -> Iterator[Row]:
-    for stated in RATES:
-        # the rate that a float32 image holds
-        rate = float(np.float32(stated))
-        counts = draw.one(rate, side)
-        yield _row("counts", "chi-square", rate, laws.poisson_fit(counts, rate))
-        for order, name in enumerate(("mean", "variance", "third", "fourth"), start=1):
-            p = laws.poisson_moment(counts, rate, order)
-            if p is not None:
-                yield _row("moments", name, rate, p)
+    def one(self, rate: float | None, side: int, seed: int | None = None) -> Field:
+        field: Field = self.batch(rate, side, 1, seed)[0]
+        return field
 
 
-def _field(draw: _Draws, rate: float, side: int) -> Iterator[Row]:
-    def standard(counts: Field) -> Field:
-        standardised: Field = (counts - rate) / np.sqrt(rate)
-        return standardised
+def _values(draws: _Draws, rate: float | None, side: int) -> Iterator[Row]:
+    values = draws.one(rate, side)
+    yield _row("counts", "chi-square", rate, laws.fit(values, rate))
+    for order, name in enumerate(("mean", "variance", "third", "fourth"), start=1):
+        p = laws.moment(values, rate, order)
+        if p is not None:
+            yield _row("moments", name, rate, p)
 
-    first, second = (standard(draw.one(rate, side)) for _ in range(2))
-    yield from _white(first, rate)
+
+def _fields(draws: _Draws, rate: float | None, side: int) -> Iterator[Row]:
+    def standard(seed: int | None = None) -> Field:
+        return laws.standardised(draws.one(rate, side, seed), rate)
+
+    first, second = standard(), standard()
+    yield _row("whiteness", "near shifts", rate, laws.nearby(first))
+    yield _row("whiteness", "all shifts", rate, laws.anywhere(first, first))
     yield from _apart("calls", "two calls", first, second, rate)
-    batch = standard(draw.batch(rate, side, 4, seed=0))
+    batch = laws.standardised(draws.batch(rate, side, 4, seed=0), rate)
     for image in range(1, len(batch)):
         yield from _apart("images", f"images 0 and {image}", batch[0], batch[image], rate)
-    for pair in SEED_PAIRS:
-        first, second = (standard(draw.one(rate, side, seed)) for seed in pair)
-        yield from _apart("seeds", f"seeds {pair[0]} and {pair[1]}", first, second, rate)
+    for one, other in SEED_PAIRS:
+        what = f"seeds {one} and {other}"
+        yield from _apart("seeds", what, standard(one), standard(other), rate)
 
 
-def _consecutive(draw: _Draws, rate: float, side: int) -> Iterator[Row]:
-    first, second = (draw.one(rate, side) for _ in range(2))
-    standard = [(counts - rate) / np.sqrt(rate) for counts in (first, second)]
-    r, p = laws.correlation(*standard)
+def _consecutive(draws: _Draws, rate: float, side: int) -> Iterator[Row]:
+    first, second = (draws.one(rate, side) for _ in range(2))
+    r, p = laws.correlation(laws.standardised(first, rate), laws.standardised(second, rate))
     yield _row("consecutive", "correlation", rate, p, correlation=r, pixels=first.size)
     yield _row("consecutive", "Skellam", rate, laws.skellam_fit(first, second, rate))
 
 
-def _severities(draw: _Draws, side: int, *, common: bool) -> Iterator[Row]:
+def _severities(draws: _Draws, side: int, *, common: bool) -> Iterator[Row]:
     """One seed at several severities.
 
     With common random numbers a pixel's counts are quantiles of one uniform: they never fall as
@@ -148,57 +152,31 @@ def _severities(draw: _Draws, side: int, *, common: bool) -> Iterator[Row]:
     at one severity says nothing about another pixel's at another severity.
     """
     for low, high in pairwise(FIELD_RATES):
-        pair = [draw.one(rate, side, seed=3) for rate in (low, high)]
-        standard = [(f - rate) / np.sqrt(rate) for f, rate in zip(pair, (low, high), strict=True)]
-        p = laws.anywhere(*standard, skip_zero=True)
+        pair = [draws.one(rate, side, seed=3) for rate in (low, high)]
+        p = laws.anywhere(*map(laws.standardised, pair, (low, high)), skip_zero=True)
         yield _row("severities", f"other pixels at rate {low:g}", high, p)
         if common:
-            p = laws.same_uniform(pair[0], pair[1], low, high)
+            p = laws.same_uniform(*pair, low, high)
             yield _row("severities", f"one uniform, rate {low:g}", high, p)
     if common:
         rates = np.geomspace(0.01, 1e5, 64, dtype=np.float32)
         # each rate and the very next number: no step between ways of drawing
         steps = np.stack([rates, np.nextafter(rates, np.float32(np.inf))], axis=1).ravel()
-        counts = [draw.one(float(rate), side // 4, seed=3) for rate in steps]
-        falls = sum(int((after < before).sum()) for before, after in pairwise(counts))
-        yield _row("severities", "no count falls", float(rates[-1]), float(falls == 0), falls=falls)
+        counts = [draws.one(float(rate), side // 4, seed=3) for rate in steps]
+        rises = all((after >= before).all() for before, after in pairwise(counts))
+        yield _row("severities", "no count falls", float(rates[-1]), float(rises))
 
 
-def _normal(draw: _Draws, extent: Extent) -> Iterator[Row]:
-    values = draw.one(0.0, extent.counts)
-    yield _row("normal values", "chi-square", None, laws.normal_fit(values))
-    for order, name in enumerate(("mean", "variance", "third", "fourth"), start=1):
-        p = laws.normal_moment(values, order)
-        if p is not None:
-            yield _row("normal values", name, None, p)
-    first, second = (draw.one(0.0, extent.field) for _ in range(2))
-    seeds = [draw.one(0.0, extent.field, seed) for seed in SEED_PAIRS[0]]
-    batch = draw.batch(0.0, extent.field, 2, seed=0)
-    rows = [
-        *_white(first, None),
-        *_apart("calls", "two calls", first, second, None),
-        *_apart("seeds", "two seeds", seeds[0], seeds[1], None),
-        *_apart("images", "two images", batch[0], batch[1], None),
-    ]
-    yield from ({**row, "law": "normal values"} for row in rows)
-
-
-def _both(draw: _Draws, side: int) -> Iterator[Row]:
+def _exposure(draws: _Draws, side: int) -> Iterator[Row]:
     """An exposure's photons and its read-out noise, told apart by their size."""
-    for rate in FIELD_RATES[1:3]:
-        # float32 would round the read-out noise to a grid
-        noisy = draw.one(rate, side, seed=11, dtype=torch.float64)
+    # at more photons float32 rounds the read-out noise to a grid that can be seen
+    for rate in FIELD_RATES[:2]:
+        noisy = draws.one(rate, side, seed=11)
         counts = np.rint(noisy)
-        read_out = (noisy - counts) / READ_OUT
-        yield _row("exposure", "photons", rate, laws.poisson_fit(counts, rate))
-        yield _row("exposure", "read-out", rate, laws.normal_fit(read_out))
-        photons = (counts - rate) / np.sqrt(rate)
+        read_out, photons = (noisy - counts) / READ_OUT, laws.standardised(counts, rate)
+        yield _row("exposure", "photons", rate, laws.fit(counts, rate))
+        yield _row("exposure", "read-out", rate, laws.fit(read_out, None))
         yield from _apart("exposure", "photons and read-out", photons, read_out, rate)
-
-
-def _white(field: Field, rate: float | None) -> Iterator[Row]:
-    yield _row("whiteness", "near shifts", rate, laws.nearby(field))
-    yield _row("whiteness", "all shifts", rate, laws.anywhere(field, field, skip_zero=True))
 
 
 def _apart(law: str, what: str, first: Field, second: Field, rate: float | None) -> Iterator[Row]:
@@ -208,8 +186,13 @@ def _apart(law: str, what: str, first: Field, second: Field, rate: float | None)
 
 
 def _row(law: str, what: str, rate: float | None, p: float, **more: float) -> Row:
+    law = "normal values" if rate is None else law
     return {"law": law, "what": what, "rate": rate, "p": _rounded(p), **more}
 
 
 def _rounded(p: float) -> float:
     return float(f"{p:.4g}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,15 +1,15 @@
 """Fit the polynomials of the counter-based sampler: ``python -m benchmarks.fit_sampler``.
 
-Minimax fits by iteratively reweighted least squares (Lawson's algorithm), for the CPU and for the
-CUDA kernel:
+Minimax fits by iteratively reweighted least squares (Lawson's algorithm):
 
-- the normal quantile from s = 2u - 1: on the CPU quantile / s in powers of log(1 - s²) up to the
-  quantile 3.3; in the kernel the same in log2(1 - s²) down to -9, and beyond the quantile itself
-  in sqrt(-log2(1 - s²)); relative error;
+- log2(1 + t) / t, for the CPU's kernel, which has no vector logarithm; absolute error of the
+  logarithm;
+- the normal quantile from s = 2u - 1, as quantile / s in powers of log2(1 - s²) down to -9, and
+  beyond, for the GPU's kernel, itself in sqrt(-log2(1 - s²)); relative error;
 - A, C and D in x = rate + sqrt(rate) w + w² A(s) + C(s) + D / rate, s = w / sqrt(rate), where x is
   the real number at which the Poisson distribution function, continued by the incomplete gamma
-  function, equals the normal distribution function at w; on the CPU without D, absolute error, in
-  the kernel with an error that may grow as the rate falls.
+  function, equals the normal distribution function at w; with an error that may grow as the rate
+  falls.
 """
 
 from __future__ import annotations
@@ -60,11 +60,19 @@ def quantile_of(depth: Array) -> tuple[Array, Array]:
     return -special.ndtri(np.exp(-depth) / (1 + s) / 2), s
 
 
-def fit_quantile(deepest: float, unit: float, degree: int) -> tuple[Array, float]:
-    """Quantile / s in powers of log(1 - s²) / unit, down to -deepest (natural logarithm)."""
+def fit_logarithm(degree: int) -> tuple[Array, float]:
+    """log2(1 + t) / t in powers of t, where 1 + t is within a factor of sqrt(2) of 1."""
+    t = between(np.sqrt(0.5) - 1, np.sqrt(2) - 1)
+    columns = t[:, None] ** np.arange(1, degree + 2)
+    coefficients, error = lawson(columns, np.log2(1 + t), np.ones_like(t))
+    return coefficients[::-1], error
+
+
+def fit_quantile(deepest: float, degree: int) -> tuple[Array, float]:
+    """Quantile / s in powers of log2(1 - s²), down to -deepest."""
     depth = between(1e-6, deepest)
-    quantile, s = quantile_of(depth)
-    return fit_polynomial(-depth / unit, quantile / s, degree)
+    quantile, s = quantile_of(depth * np.log(2))
+    return fit_polynomial(-depth, quantile / s, degree)
 
 
 def fit_tail(shallowest: float, deepest: float, degree: int) -> tuple[Array, float]:
@@ -74,8 +82,8 @@ def fit_tail(shallowest: float, deepest: float, degree: int) -> tuple[Array, flo
 
 
 def fit_count(
-    lowest_rate: float, widest: float, degrees: tuple[int, int], slope: float, *, inverse: bool
-) -> tuple[Array, Array, Array, float]:
+    lowest_rate: float, widest: float, degrees: tuple[int, int], slope: float
+) -> tuple[Array, Array, float, float]:
     """A, C (highest power first) and D, and the largest error of x.
 
     Args:
@@ -83,7 +91,6 @@ def fit_count(
         widest: and up to this absolute quantile.
         degrees: of A and C.
         slope: the error may grow as ``1 + slope * lowest_rate / rate``.
-        inverse: whether there is a term D / rate.
     """
     r = np.cos(np.linspace(0, np.pi / 2, 80))[:-1] / np.sqrt(lowest_rate)
     r, w = (axis.ravel() for axis in np.meshgrid(r[r > 1 / 200], between(-widest, widest, 101)))
@@ -97,11 +104,10 @@ def fit_count(
         np.r_[target, limit**2 / 6 + 1 / 3],
     )
     s, (a, c) = w * r, degrees
-    columns = [*(w * w * s**i for i in range(a + 1)), *(s**i for i in range(c + 1))]
-    columns += [r * r] * inverse
+    columns = [*(w * w * s**i for i in range(a + 1)), *(s**i for i in range(c + 1)), r * r]
     scale = 1 / (1 + slope * lowest_rate * r * r)
     found, error = lawson(np.stack(columns, axis=1), target, scale)
-    return found[a::-1], found[a + 1 : a + c + 2][::-1], found[a + c + 2 :], error
+    return found[a::-1], found[a + 1 : a + c + 2][::-1], float(found[-1]), error
 
 
 def real_count(quantile: Array, rate: Array) -> Array:
@@ -127,26 +133,18 @@ def show(name: str, coefficients: Array) -> None:
 
 def main() -> None:
     """Print every polynomial with its error."""
-    for place, found, error in (
-        ("CPU: quantile / s in log(1 - s²)", *fit_quantile(6.26, 1.0, 7)),
-        ("kernel: quantile / s in log2(1 - s²)", *fit_quantile(9.02 * np.log(2), np.log(2), 7)),
-        ("kernel: quantile in sqrt(-log2(1 - s²))", *fit_tail(8.88, 31.35, 6)),
+    for name, found, error in (
+        ("log2(1 + t) / t", *fit_logarithm(6)),
+        ("quantile / s in log2(1 - s²)", *fit_quantile(9.02, 7)),
+        ("quantile in sqrt(-log2(1 - s²))", *fit_tail(8.88, 31.35, 6)),
     ):
-        print(f"{place}, relative error {error:.1e}")
+        print(f"{name}, error {error:.1e}")
         show("", found)
-    for place, options in (
-        ("CPU: A(s), C(s)", {"lowest_rate": 16, "widest": 3.3, "degrees": (3, 1), "slope": 0}),
-        (
-            "kernel: A(s), C(s), D, times 1 + 50 * 12 / rate",
-            {"lowest_rate": 12, "widest": 4.0, "degrees": (6, 3), "slope": 50},
-        ),
-    ):
-        a, c, d, error = fit_count(inverse=options["slope"] > 0, **options)
-        print(f"{place}, error {error:.1e} photons")
-        show("A", a)
-        show("C", c)
-        if len(d):
-            show("D", d)
+    a, c, d, error = fit_count(lowest_rate=12, widest=4.0, degrees=(6, 3), slope=50)
+    print(f"A(s), C(s) and D, error {error:.1e} photons, times 1 + 50 * 12 / rate")
+    show("A", a)
+    show("C", c)
+    show("D", np.array([d]))
 
 
 if __name__ == "__main__":

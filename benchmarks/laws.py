@@ -1,10 +1,9 @@
 """p-values of the laws of independent Poisson counts and normal values.
 
-Fields are numpy arrays; counts are whole numbers in float64. Every function returns the chance of a
-sample at least as far from the law, under the law.
+Fields are numpy arrays; counts are whole numbers in float64. A rate of ``None`` stands for the
+standard normal law. Every function returns the chance of a sample at least as far from the law,
+under the law.
 """
-
-from __future__ import annotations
 
 import math
 
@@ -22,37 +21,29 @@ _MOST_SKEWED = 0.1
 _CLASSES, _MARGIN = 200, 8
 # the widest shift called near
 _NEAR = 16
+# differences of probabilities that are smaller are 0
+_ROUNDING = 1e-12
 
 
-def poisson_fit(counts: Field, rate: float) -> float:
-    """Chi-square of counts against Poisson's law; 0 where a count is not whole."""
-    if not _whole(counts):
-        return 0.0
-    low, high = _support(rate)
+def standardised(values: Field, rate: float | None) -> Field:
+    """Values in units of their law's standard deviation, about its mean."""
+    return values if rate is None else (values - rate) / math.sqrt(rate)
+
+
+def fit(values: Field, rate: float | None) -> float:
+    """Chi-square against the law; 0 where a count is not whole."""
+    if rate is None:
+        edges = stats.norm.ppf(np.arange(1, _CLASSES) / _CLASSES)
+        observed = np.bincount(np.digitize(values.ravel(), edges), minlength=_CLASSES)
+        return chi_square(observed, np.full(_CLASSES, values.size / _CLASSES))
     law = stats.poisson(rate)
-    # the law's tails go to the first and last bin
-    below = law.cdf(np.arange(low, high))
-    expected = np.diff(below, prepend=0.0, append=1.0) * counts.size
-    observed = np.bincount((counts.clip(low, high) - low).astype(np.int64).ravel())
-    return chi_square(np.pad(observed, (0, expected.size - observed.size)), expected)
+    return _whole_fit(values, law, int(law.ppf(1e-14)), int(law.isf(1e-14)) + 1)
 
 
 def skellam_fit(first: Field, second: Field, rate: float) -> float:
     """Chi-square of differences against the law for two independent counts of one rate."""
-    if not (_whole(first) and _whole(second)):
-        return 0.0
     top = math.ceil(8 * math.sqrt(2 * rate)) + 8
-    below = stats.skellam.cdf(np.arange(-top, top), rate, rate)
-    difference = (first - second).clip(-top, top).astype(np.int64).ravel() + top
-    expected = np.diff(below, prepend=0.0, append=1.0) * difference.size
-    return chi_square(np.bincount(difference, minlength=2 * top + 1), expected)
-
-
-def normal_fit(field: Field) -> float:
-    """Chi-square against the standard normal law, in equally likely classes."""
-    edges = stats.norm.ppf(np.arange(1, _CLASSES) / _CLASSES)
-    observed = np.bincount(np.digitize(field.ravel(), edges), minlength=_CLASSES)
-    return chi_square(observed, np.full(_CLASSES, field.size / _CLASSES))
+    return _whole_fit(first - second, stats.skellam(rate, rate), -top, top)
 
 
 def chi_square(observed: NDArray[np.int64], expected: Field) -> float:
@@ -69,27 +60,30 @@ def chi_square(observed: NDArray[np.int64], expected: Field) -> float:
     return float(stats.chi2.sf(((seen - law) ** 2 / law).sum(), law.size - 1))
 
 
-def poisson_moment(counts: Field, rate: float, order: int) -> float | None:
-    """Mean (order 1) or a central moment of counts; ``None`` where there are too few events."""
-    return _moment(counts - rate, poisson_central_moments(rate, 3 * order), order)
+def moment(values: Field, rate: float | None, order: int) -> float | None:
+    """Mean (order 1) or a central moment; ``None`` where there are too few events."""
+    moments = central_moments(rate, 3 * order)
+    # the power's own mean, variance and third central moment, from the law's moments
+    mean, second, third = (moments[order * k] for k in (1, 2, 3))
+    variance = second - mean**2
+    skewness = (third - 3 * mean * second + 2 * mean**3) / variance**1.5
+    if abs(skewness) / math.sqrt(values.size) > _MOST_SKEWED:
+        return None
+    measured = float(((values - (rate or 0.0)) ** order).mean())
+    return float(2 * stats.norm.sf(abs(measured - mean) / math.sqrt(variance / values.size)))
 
 
-def normal_moment(field: Field, order: int) -> float | None:
-    """A moment of standard normal values."""
-    moments = [math.prod(range(1, k, 2)) * (k % 2 == 0) for k in range(3 * order + 1)]
-    return _moment(field, [float(moment) for moment in moments], order)
-
-
-def poisson_central_moments(rate: float, order: int) -> list[float]:
-    """Central moments 0 to ``order`` of Poisson's law.
+def central_moments(rate: float | None, order: int) -> list[float]:
+    """Central moments 0 to ``order`` of Poisson's law, or of the normal law.
 
     Example:
-        >>> poisson_central_moments(5.0, 4)
-        [1.0, 0.0, 5.0, 5.0, 80.0]
+        >>> central_moments(5.0, 4), central_moments(None, 4)
+        ([1.0, 0.0, 5.0, 5.0, 80.0], [1.0, 0.0, 1.0, 0.0, 3.0])
     """
     moments = [1.0, 0.0]
     for n in range(1, order):
-        moments.append(rate * sum(math.comb(n, k) * moments[k] for k in range(n)))
+        lower = [math.comb(n, k) * moments[k] for k in range(n)]
+        moments.append(n * moments[n - 1] if rate is None else rate * sum(lower))
     return moments
 
 
@@ -111,7 +105,7 @@ def nearby(field: Field) -> float:
 def anywhere(first: Field, second: Field, *, skip_zero: bool = False) -> float:
     """The largest correlation of two fields among the shifts of one against the other."""
     shifted = np.abs(_at_all_shifts(first, second))
-    if skip_zero:
+    if skip_zero or first is second:
         shifted[0, 0] = 0
     shifts = shifted.size // 2 if first is second else shifted.size
     single = 2 * stats.norm.sf(shifted.max())
@@ -120,10 +114,9 @@ def anywhere(first: Field, second: Field, *, skip_zero: bool = False) -> float:
 
 def independence(first: Field, second: Field) -> float:
     """Chi-square of the table of two fields at the same pixel, in classes of their own."""
-    rows, columns = (np.digitize(f.ravel(), _classes(f)) for f in (first, second))
-    shape = rows.max() + 1, columns.max() + 1
-    table = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
-    table = table[table.sum(1) > 0][:, table.sum(0) > 0]
+    at = np.arange(1, _MARGIN) / _MARGIN
+    classes = [np.digitize(f.ravel(), np.unique(np.quantile(f, at))) for f in (first, second)]
+    table = stats.contingency.crosstab(*classes).count
     if min(table.shape) < 2:
         return 1.0
     return float(stats.chi2_contingency(table, correction=False).pvalue)
@@ -135,51 +128,31 @@ def same_uniform(low: Field, high: Field, low_rate: float, high_rate: float) -> 
     That law is the only one under which a count never falls as the rate rises; 0 where a pair of
     counts stands that no uniform gives.
     """
-    laws = [stats.poisson(rate) for rate in (low_rate, high_rate)]
-    cuts = [np.unique(law.ppf(np.arange(1, _MARGIN) / _MARGIN)) for law in laws]
-    ends = [
-        np.concatenate([[0.0], law.cdf(cut), [1.0]]) for law, cut in zip(laws, cuts, strict=True)
-    ]
-    # classes of uniforms, and how much of the one lies in the other
-    overlap = np.minimum.outer(ends[0][1:], ends[1][1:]) - np.maximum.outer(
-        ends[0][:-1], ends[1][:-1]
-    )
-    rows, columns = (
-        np.digitize(counts.ravel(), cut, right=True)
-        for counts, cut in zip((low, high), cuts, strict=True)
-    )
-    observed = np.bincount(rows * overlap.shape[1] + columns, minlength=overlap.size)
-    expected = overlap.ravel().clip(min=0) * low.size
-    possible = expected > 0
+    classes, below = [], []
+    for counts, rate in ((low, low_rate), (high, high_rate)):
+        law = stats.poisson(rate)
+        cuts = np.unique(law.ppf(np.arange(1, _MARGIN) / _MARGIN))
+        classes.append(np.digitize(counts.ravel(), cuts, right=True))
+        below.append([0.0, *law.cdf(cuts), 1.0])
+    # P(A <= a, B <= b) = min(F(a), G(b))
+    pairs = np.diff(np.diff(np.minimum.outer(*below), axis=0), axis=1)
+    observed = np.zeros_like(pairs, dtype=np.int64)
+    np.add.at(observed, tuple(classes), 1)
+    possible = pairs > _ROUNDING
     if observed[~possible].any():
         return 0.0
-    return chi_square(observed[possible], expected[possible])
+    return chi_square(observed[possible], pairs[possible] * low.size)
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """p-values corrected for their number (Holm 1979).
-
-    Example:
-        >>> holm([0.01, 0.5, 0.02])
-        [0.03, 0.5, 0.04]
-    """
-    order = np.argsort(p_values)
-    factors = np.arange(len(p_values), 0, -1)
-    corrected = np.maximum.accumulate(np.asarray(p_values)[order] * factors).clip(max=1.0)
-    result = np.empty_like(corrected)
-    result[order] = corrected
-    return [float(p) for p in result]
-
-
-def _moment(centred: Field, moments: list[float], order: int) -> float | None:
-    # the power's own mean, variance and third central moment, from the law's moments
-    mean, second, third = (moments[order * k] for k in (1, 2, 3))
-    variance = second - mean**2
-    skewness = (third - 3 * mean * second + 2 * mean**3) / variance**1.5
-    if abs(skewness) / math.sqrt(centred.size) > _MOST_SKEWED:
-        return None
-    z = (float((centred**order).mean()) - mean) / math.sqrt(variance / centred.size)
-    return float(2 * stats.norm.sf(abs(z)))
+def _whole_fit(values: Field, law: stats.rv_discrete, low: int, high: int) -> float:
+    if (values != np.rint(values)).any():
+        return 0.0
+    # the law's tails go to the first and last bin
+    below = law.cdf(np.arange(low, high))
+    expected = np.diff(below, prepend=0.0, append=1.0) * values.size
+    observed = np.bincount((values.clip(low, high) - low).astype(np.int64).ravel(),
+                           minlength=expected.size)  # fmt: skip
+    return chi_square(observed, expected)
 
 
 def _at_all_shifts(first: Field, second: Field) -> Field:
@@ -187,16 +160,3 @@ def _at_all_shifts(first: Field, second: Field) -> Field:
     product = fft.rfft2(first) * np.conj(fft.rfft2(second))
     shifted: Field = fft.irfft2(product, s=first.shape) / math.sqrt(first.size)
     return shifted
-
-
-def _classes(field: Field) -> Field:
-    cuts: Field = np.unique(np.quantile(field, np.arange(1, _MARGIN) / _MARGIN))
-    return cuts
-
-
-def _support(rate: float) -> tuple[int, int]:
-    return int(stats.poisson.ppf(1e-14, rate)), int(stats.poisson.isf(1e-14, rate)) + 1
-
-
-def _whole(counts: Field) -> bool:
-    return bool((counts == np.rint(counts)).all())

@@ -1,19 +1,12 @@
 """Write docs/performance.md and its figures: ``python -m benchmarks.make_performance``."""
 
-from __future__ import annotations
-
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from cxr_noise_transforms.study.files import whole_file
-
 from . import exactness_page, figures, tables
-from .engine import RESULTS, ROOT
-from .records import Result
+from .machine import RESULTS, ROOT
+from .tables import Row
 from .targets import judge, table
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -25,7 +18,7 @@ were measured is in [benchmarks/README.md](../benchmarks/README.md). Nothing her
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Build the page from all result files of a folder."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.make_performance")
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER")
@@ -33,111 +26,79 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     paths = sorted(options.results.glob("*.json"))
     results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-    timed = [result for result in results if result["kind"] in ("cpu", "cuda")]
-    exact = [result for result in results if result["kind"] == "exactness"]
-    trained = [result for result in results if result["kind"] == "throughput"]
     folder = options.out.parent / "figures"
-    for name, draw, drawn in (
-        ("performance", figures.performance, timed),
-        ("exactness", figures.exactness, exact),
-    ):
-        if drawn:
-            _save(draw(drawn), folder / f"{name}.png")
-    with whole_file(options.out) as beside:
-        beside.write_text(build(timed, exact, trained), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    for draw, kind in ((figures.performance, "speed"), (figures.exactness, "exactness")):
+        if found := of_kind(kind, results):
+            draw(found).savefig(folder / f"{draw.__name__}.png", dpi=100)
+    options.out.write_text(build(results), encoding="utf-8")
     print(f"wrote {options.out}")
 
 
-def build(timed: Sequence[Result], exact: Sequence[Result], trained: Sequence[Result] = ()) -> str:
+def build(results: list[Row]) -> str:
     """The page."""
     parts = [_HEAD]
-    if timed:
-        parts += ["## Time", "![time per pixel](figures/performance.png)"]
-        parts += [_timings(result) for result in timed]
-    if trained:
-        parts += ["## Training", *map(_training, trained)]
-    if exact:
-        parts += ["## Exactness", "![p-values and correlations](figures/exactness.png)"]
-        parts += [_exactness(result) for result in exact]
-    if not (timed or trained or exact):
-        parts.append("There are no results yet.")
+    for head, kind, section in (
+        ("## Time\n\n![time per pixel](figures/performance.png)", "speed", _speed),
+        ("## Training", "training", _films_per_second),
+        ("## Evaluation", "evaluation", _films_per_second),
+        ("## Exactness\n\n![p-values](figures/exactness.png)", "exactness", exactness_page.section),
+    ):
+        if found := of_kind(kind, results):
+            parts += [head, *(f"{_origin(result)}\n\n{section(result)}" for result in found)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _timings(result: Result) -> str:
-    failed = tables.failures(result)
-    parts = [
-        _origin(result, result["kind"]),
-        "#### Targets",
-        table(judge(result)),
-        "#### Where a peer is faster than the default call",
-        tables.losses(result),
-        "Median and quartiles follow, then memory.",
-        tables.times(result),
-        "#### Extra memory of one call, the output included",
-        tables.memory(result),
-        "#### Contenders",
-        tables.contenders(result),
+def of_kind(kind: str, results: list[Row]) -> list[Row]:
+    """The results that have rows of a kind, each with these alone."""
+    kept = [
+        {**result, "rows": [row for row in result["rows"] if row["kind"] == kind]}
+        for result in results
     ]
-    if result["absent"]:
-        parts.append(f"Not installed, so not measured: {', '.join(result['absent'])}.")
-    if failed:
-        parts += ["Failed:", failed]
-    return "\n\n".join(parts)
+    return [result for result in kept if result["rows"]]
 
 
-def _training(result: Result) -> str:
-    settings, rows = result["settings"], result["rows"]
-    clean = rows[0]["films_per_second"]
+def _speed(result: Row) -> str:
+    calls = tables.read_calls(result)
     return "\n\n".join(
         [
-            _origin(result, result["device"]),
-            (
-                f"{settings['network']}, films of {settings['side']}², batches of "
-                f"{settings['batch']}, {settings['workers']} loader processes, severities "
-                f"{tuple(settings['sq'])} and {tuple(settings['se'])}; median and quartiles of "
-                f"{settings['rounds']} rounds."
-            ),
-            tables.markdown(
-                ["noise", "films per second", f"share of {rows[0]['way']}"],
-                [
-                    [
-                        row["way"],
-                        f"{row['films_per_second']:.4g} ({row['q1']:.4g}–{row['q3']:.4g})",
-                        f"{row['films_per_second'] / clean:.2f}",
-                    ]
-                    for row in rows
-                ],
-            ),
+            "#### Targets",
+            table(judge(result)),
+            "#### Where a peer is faster than the default call",
+            tables.losses(calls),
+            "Median and quartiles follow, then memory.",
+            tables.times(calls),
+            "#### Memory of one call beyond its output",
+            tables.memory(calls),
+            "#### Contenders",
+            tables.contenders(calls),
         ]
     )
 
 
-def _exactness(result: Result) -> str:
-    parts = [_origin(result, result["device"]), result.get("answer", "")]
-    return "\n\n".join(filter(None, [*parts, exactness_page.section(result)]))
+def _films_per_second(result: Row) -> str:
+    rows = result["rows"]
+    first = rows[0]
+    rates = {name: [row["films"] / row[name] for row in rows] for name in ("median", "q1", "q3")}
+    body = [
+        [row["what"], f"{rate:.4g} ({low:.4g}–{high:.4g})", f"{rate / rates['median'][0]:.2f}"]
+        for row, rate, high, low in zip(rows, *rates.values(), strict=True)
+    ]
+    listed = tables.markdown(["", "films per second", f"in units of {first['what']}"], body)
+    return f"{first['settings']}; median and quartiles of {first['rounds']} rounds.\n\n{listed}"
 
 
-def _origin(result: Result, device: str) -> str:
-    machine, settings = result["machine"], result["settings"]
-    named = f"{machine['gpu']} with {machine['gpu_memory_gib']} GiB, " if "gpu" in machine else ""
+def _origin(result: Row) -> str:
+    machine = result["machine"]
+    gpu = f"{machine['gpu']} with {machine['gpu_memory_gib']} GiB, " if "gpu" in machine else ""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    threads = f"{settings['threads']} threads, " if "threads" in settings else ""
     load = f", load of the machine at the start {result['load']}" if "load" in result else ""
-    quick = (
-        "**A quick run on tiny films: these numbers mean nothing.** " if settings["quick"] else ""
-    )
+    quick = "**A quick run: these numbers mean nothing.** " if result["quick"] else ""
     return (
-        f"### {machine.get('gpu') or machine['cpu']} ({device})\n\n{quick}"
-        f"{named}{machine['cpu']}, {machine['cores']} cores, {machine['ram_gib']} GiB, "
-        f"{machine['os']}; {threads}{result['date']}{load}.\n\n{versions}."
+        f"### {machine.get('gpu') or machine['cpu']}\n\n{quick}{gpu}{machine['cpu']}, "
+        f"{machine['cores']} cores, {machine['ram_gib']} GiB, {machine['os']}; {result['date']}"
+        f"{load}.\n\n{versions}."
     )
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with whole_file(path) as beside:
-        figure.savefig(beside, dpi=100)
-    print(f"wrote {path}")
 
 
 if __name__ == "__main__":

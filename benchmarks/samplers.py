@@ -1,9 +1,7 @@
 """The samplers that the report on exactness looks at, under one interface."""
 
-from __future__ import annotations
-
+import os
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,17 +9,17 @@ from torch import Tensor
 
 from cxr_noise_transforms import electronic_noise, quantum_noise, radiographic_noise
 
-# the signal is the rate itself where sq = 1 and n0 = 1
+# from signal and seed; ``None`` draws afresh; the signal is the rate where sq = 1 and n0 = 1
 Draw = Callable[[Tensor, int | None], Tensor]
 
 # standard deviation of the read-out beside counts: too small to be taken for a photon
-READ_OUT = 0.01
+READ_OUT = 0.05
 
 TORCH = "torch.poisson and torch.randn"
 
 
 class Sampler(NamedTuple):
-    """Counts and normal values from ``(signal, seed)``; a seed of ``None`` draws afresh.
+    """Counts and normal values from ``(signal, seed)``.
 
     Attributes:
         name: as the report shows it.
@@ -42,29 +40,30 @@ class Sampler(NamedTuple):
 
 def samplers(device: str) -> list[Sampler]:
     """Every sampler of this device, and a wrong one that the report must refuse."""
-    counter_based = "triton" if device == "cuda" else "numpy"
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
     return [
-        ours(counter_based, common=True),
-        ours("torch"),
+        *([ours(None, common=True)] if device == "cpu" else []),
+        *([ours("triton", common=True)] if device == "cuda" or interpreted else []),
+        # made of torch's samplers on the device, which nobody vouches for
+        ours("torch")._replace(promised=True if device == "cpu" else None),
         Sampler(TORCH, torch_count, torch_normal, promised=None),
         Sampler("rounded Gaussian (must be refused)", rounded_gaussian, promised=False),
     ]
 
 
-def ours(backend: str, *, common: bool = False) -> Sampler:
+def ours(backend: str | None, *, common: bool = False) -> Sampler:
     """This package's sampler of one backend."""
 
-    def photons(rates: Tensor, seed: int | None) -> Tensor:
-        return quantum_noise(rates, 1.0, n0=1.0, seed=seed, backend=backend)
+    def draw(noise: Callable[..., Tensor], *severities: float, **scales: float) -> Draw:
+        return lambda signal, seed: noise(signal, *severities, seed=seed, backend=backend, **scales)
 
-    def read_out(signal: Tensor, seed: int | None) -> Tensor:
-        return electronic_noise(signal, 1.0, sigma0=1.0, seed=seed, backend=backend)
-
-    def exposure(rates: Tensor, seed: int | None) -> Tensor:
-        noise = partial(radiographic_noise, n0=1.0, sigma0=READ_OUT)
-        return noise(rates, 1.0, 1.0, seed=seed, backend=backend)
-
-    return Sampler(f'this package, backend="{backend}"', photons, read_out, exposure, common)
+    return Sampler(
+        f'this package, backend="{backend}"' if backend else "this package",
+        draw(quantum_noise, 1.0, n0=1.0),
+        draw(electronic_noise, 1.0, sigma0=1.0),
+        draw(radiographic_noise, 1.0, 1.0, n0=1.0, sigma0=READ_OUT),
+        common,
+    )
 
 
 def torch_count(rates: Tensor, seed: int | None) -> Tensor:
@@ -75,9 +74,7 @@ def torch_count(rates: Tensor, seed: int | None) -> Tensor:
 def torch_normal(signal: Tensor, seed: int | None) -> Tensor:
     """torch.randn as it is."""
     generator = _generator(signal, seed)
-    return signal + torch.randn(
-        signal.shape, dtype=signal.dtype, device=signal.device, generator=generator
-    )
+    return signal + torch.randn(signal.shape, device=signal.device, generator=generator)
 
 
 def rounded_gaussian(rates: Tensor, seed: int | None) -> Tensor:

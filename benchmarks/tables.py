@@ -1,118 +1,120 @@
-"""Markdown tables of one result of timings."""
+"""The timed calls of one result, and Markdown tables of them."""
 
-from __future__ import annotations
+from collections.abc import Iterable
+from typing import Any
 
-from typing import Any, NamedTuple
-
-from .grid import COPY, DTYPES, MIDDLE, NOISES, show_size
-from .ours import DEFAULT, NAMES
-from .records import Result
+from .cases import BASE
+from .contenders import CONTENDERS, OURS, OWN
 
 Row = dict[str, Any]
 
-
-class Loss(NamedTuple):
-    """A task at which a peer is faster than this package's default."""
-
-    task: str
-    peer: str
-    ours: float
-    theirs: float
-    same_law: bool
+_CONTENDERS = {(one.noise, one.name): one for one in CONTENDERS}
 
 
-def times(result: Result) -> str:
+def read_calls(result: Row) -> list[Row]:
+    """The timed calls, those in a loader's workers too, with quartiles in ns per pixel."""
+    calls = []
+    for row in result["rows"]:
+        if "contender" in row:
+            films, side = map(int, row["size"].split("x"))
+            scaled = {name: row[name] * 1e9 / (films * side**2) for name in ("median", "q1", "q3")}
+            calls.append({**row, **scaled, "task": f"{row['noise']} {row['dtype']}"})
+    return calls
+
+
+def at_base(calls: list[Row]) -> list[Row]:
+    """Those at the size that the targets are about, in this process."""
+    return [r for r in calls if r["size"] == BASE[r["device"]] and "workers" not in r]
+
+
+def show_place(row: Row) -> str:
+    """Where a noise was drawn: size, severity, and threads or a loader's workers.
+
+    Example:
+        >>> show_place({"device": "cpu", "size": "8x512", "severity": 4.0, "threads": 1})
+        '8 × 512², s = 4, 1 thread'
+    """
+    place = f"{row['size'].replace('x', ' × ')}², s = {row['severity']:g}"
+    if row["device"] == "cuda":
+        return place
+    kind = "workers" if "workers" in row else "threads"
+    return f"{place}, {row[kind]} {kind[: None if row[kind] > 1 else -1]}"
+
+
+def times(calls: list[Row]) -> str:
     """Medians and quartiles, a table per noise and dtype; a dash where nothing was measured."""
     sections = []
-    for noise in (*NOISES, COPY):
-        for dtype in DTYPES:
-            rows = [r for r in result["rows"] if (r["noise"], r["dtype"]) == (noise, dtype)]
-            if rows:
-                sections.append(f"#### {noise}, {dtype}\n\n{_times(rows, result['settings'])}")
+    for task in dict.fromkeys(row["task"] for row in calls):
+        rows = [row for row in calls if row["task"] == task]
+        places, names = distinct(map(show_place, rows)), distinct(r["contender"] for r in rows)
+        cells = {(row["contender"], show_place(row)): row for row in rows}
+        body = [[name, *(_spread(cells.get((name, place))) for place in places)] for name in names]
+        sections.append(f"#### {task}\n\n{markdown(['ns per pixel', *places], body)}")
     return "\n\n".join(sections)
 
 
-def memory(result: Result) -> str:
-    """Extra memory of one call on the largest batch, in units of its output."""
-    many = max(result["settings"]["sizes"], key=lambda size: int(size.split("x")[0]))
-    rows = [
-        row
-        for row in result["rows"]
-        if row["size"] == many and row["severity"] == MIDDLE and row.get("extra_bytes") is not None
+def memory_rows(calls: list[Row]) -> list[Row]:
+    """Those whose memory was measured."""
+    return [row for row in calls if row.get("beyond_output") is not None]
+
+
+def memory(calls: list[Row]) -> str:
+    """Memory of one call beyond its output, in outputs."""
+    seen = memory_rows(calls)
+    shares = {(r["noise"], r["contender"], r["dtype"]): f"{r['beyond_output']:.2f}" for r in seen}
+    dtypes = distinct(row["dtype"] for row in seen)
+    body = [
+        [f"{noise}: {name}", *(shares.get((noise, name, dtype), "–") for dtype in dtypes)]
+        for noise, name in distinct((row["noise"], row["contender"]) for row in seen)
     ]
-    shares = {
-        (row["noise"], row["contender"], row["dtype"]): row["extra_bytes"] / row["output_bytes"]
-        for row in rows
+    return markdown(["outputs", *dtypes], body)
+
+
+def find_losses(calls: list[Row]) -> list[Row]:
+    """Every row in which a peer is faster than the default call, the worst first.
+
+    Each with ``ours`` and with ``same_law``, whether the peer's law is the task's.
+    """
+    ours = {
+        (row["task"], show_place(row)): row["median"] for row in calls if row["contender"] == OURS
     }
-    names = dict.fromkeys((row["noise"], row["contender"]) for row in rows)
-    return markdown(
-        [f"{show_size(many)}, outputs", *DTYPES],
-        [
-            [
-                f"{noise}: {name}",
-                *(
-                    f"{shares[key]:.2f}" if (key := (noise, name, dtype)) in shares else "–"
-                    for dtype in DTYPES
-                ),
-            ]
-            for noise, name in names
-        ],
-    )
-
-
-def find_losses(result: Result) -> list[Loss]:
-    """Every task at which a peer is faster, the worst first."""
-    timed = [row for row in result["rows"] if "ns_per_pixel" in row]
-    ours = {_task(row): row["ns_per_pixel"] for row in timed if row["contender"] == DEFAULT}
     lost = [
-        Loss(
-            _task(row),
-            row["contender"],
-            ours[_task(row)],
-            row["ns_per_pixel"],
-            result["contenders"][f"{row['noise']}/{row['contender']}"]["same_law"],
-        )
-        for row in timed
-        if row["contender"] not in NAMES and row["ns_per_pixel"] < ours.get(_task(row), 0.0)
+        {**row, "ours": least, "same_law": _CONTENDERS[row["noise"], row["contender"]].same_law}
+        for row in calls
+        if row["contender"] not in OWN
+        and row["median"] < (least := ours.get((row["task"], show_place(row)), 0.0))
     ]
-    return sorted(lost, key=lambda loss: loss.theirs / loss.ours)
+    return sorted(lost, key=lambda row: row["median"] / row["ours"])
 
 
-def losses(result: Result) -> str:
+def losses(calls: list[Row]) -> str:
     """The losses as a table, or that there are none."""
-    lost = find_losses(result)
-    if not lost:
-        return "At none of the tasks measured."
-    return markdown(
-        ["task", "peer", "peer, ns per pixel", "this package", "peer's share of the time"],
+    body = [
         [
-            [
-                loss.task,
-                loss.peer + ("" if loss.same_law else " (another law)"),
-                f"{loss.theirs:.3g}",
-                f"{loss.ours:.3g}",
-                f"{loss.theirs / loss.ours:.2f}",
-            ]
-            for loss in lost
-        ],
-        words=2,
-    )
+            f"{row['task']}, {show_place(row)}",
+            row["contender"] + ("" if row["same_law"] else " (another law)"),
+            f"{row['median']:.3g}",
+            f"{row['ours']:.3g}",
+            f"{row['median'] / row['ours']:.2f}",
+        ]
+        for row in find_losses(calls)
+    ]
+    head = ["task", "peer", "peer, ns per pixel", "this package", "peer's share of the time"]
+    return markdown(head, body, words=2) if body else "At none of the tasks measured."
 
 
-def failures(result: Result) -> str:
-    """What peers could not do."""
-    failed = [row for row in result["rows"] if "error" in row]
-    return "\n".join(f"- {_task(row)}, {row['contender']}: {row['error']}" for row in failed)
-
-
-def contenders(result: Result) -> str:
-    """What each contender draws."""
-    traits = {name.split("/", 1)[1]: traits for name, traits in result["contenders"].items()}
-    return markdown(
-        ["contender", "draws", "the task's law"],
-        [[name, t["draws"], "yes" if t["same_law"] else "no"] for name, t in traits.items()],
-        words=3,
-    )
+def contenders(calls: list[Row]) -> str:
+    """What each contender draws, and which of the device's contenders were not measured."""
+    measured, device = {row["contender"] for row in calls}, calls[0]["device"]
+    due = {one.name: one for one in CONTENDERS if one.device in (None, device)}
+    body = [
+        [name, one.draws, "yes" if one.same_law else "no"]
+        for name, one in due.items()
+        if name in measured
+    ]
+    listed = markdown(["contender", "draws", "the task's law"], body, words=3)
+    absent = ", ".join(name for name in due if name not in measured)
+    return f"{listed}\n\nNot installed or failed, so not measured: {absent or 'none'}."
 
 
 def markdown(head: list[str], body: list[list[str]], words: int = 1) -> str:
@@ -121,30 +123,10 @@ def markdown(head: list[str], body: list[list[str]], words: int = 1) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *body))
 
 
-def _times(rows: list[Row], settings: dict[str, Any]) -> str:
-    columns = sorted(
-        {(row["size"], row["severity"]) for row in rows},
-        key=lambda column: (settings["sizes"].index(column[0]), column[1]),
-    )
-    cells = {(row["contender"], row["size"], row["severity"]): row for row in rows}
-    names = list(dict.fromkeys(row["contender"] for row in rows))
-    copied = rows[0]["noise"] == COPY
-    return markdown(
-        [
-            "ns per pixel",
-            *(show_size(size) + ("" if copied else f", s = {s:g}") for size, s in columns),
-        ],
-        [[name, *(_cell(cells.get((name, *column))) for column in columns)] for name in names],
-    )
+def distinct(values: Iterable[Any]) -> list[Any]:
+    """Each value once, in the order of the first."""
+    return list(dict.fromkeys(values))
 
 
-def _cell(row: Row | None) -> str:
-    if row is None:
-        return "–"
-    if "error" in row:
-        return "failed"
-    return f"{row['ns_per_pixel']:.3g} ({row['q1']:.3g}–{row['q3']:.3g})"
-
-
-def _task(row: Row) -> str:
-    return f"{row['noise']} {row['dtype']}, {show_size(row['size'])}, s = {row['severity']:g}"
+def _spread(row: Row | None) -> str:
+    return f"{row['median']:.3g} ({row['q1']:.3g}–{row['q3']:.3g})" if row else "–"

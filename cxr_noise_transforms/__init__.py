@@ -1,38 +1,11 @@
-"""Physically defined quantum and electronic noise for chest radiographs, in PyTorch."""
+"""Physically defined quantum and electronic noise for chest radiographs, in PyTorch.
 
-from ._random import image_seeds
-from .electronic import ElectronicNoise, electronic_noise
-from .quantum import QuantumNoise, quantum_noise
-from .radiographic import RadiographicNoise, radiographic_noise
-from .severity import (
-    LADDER,
-    N0,
-    SIGMA0,
-    electronic_severity,
-    electronic_sigma,
-    electronic_snr,
-    photons_per_pixel,
-    quantum_severity,
-    quantum_snr,
-)
+What the package offers is listed in ``__init__.pyi``; a name's module, and with it torch, is
+imported when the name is first used.
+"""
+
+import lazy_loader as lazy
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "LADDER",
-    "N0",
-    "SIGMA0",
-    "ElectronicNoise",
-    "QuantumNoise",
-    "RadiographicNoise",
-    "electronic_noise",
-    "electronic_severity",
-    "electronic_sigma",
-    "electronic_snr",
-    "image_seeds",
-    "photons_per_pixel",
-    "quantum_noise",
-    "quantum_severity",
-    "quantum_snr",
-    "radiographic_noise",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -15,7 +15,7 @@ from ._signal import FULL_SCALE, Digitiser
 
 Severity = float | Tensor | Sequence[float]
 
-BACKENDS = ("torch", "numpy", "triton")
+BACKENDS = ("torch", "numba", "triton")
 # limits of a value range, far inside what float32 can hold
 _NARROWEST, _WIDEST = 1e-30, 1e30
 _DTYPES = (*FULL_SCALE, torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -45,7 +45,7 @@ def check_severity(name: str, severity: Severity) -> float | tuple[float, float]
     """A severity as a float, a range ``(low, high)`` of floats, or a tensor ``()`` or ``(B,)``."""
     if isinstance(severity, Tensor):
         return _check_severity_tensor(name, severity)
-    if isinstance(severity, tuple | list):
+    if isinstance(severity, (tuple, list)):
         if len(severity) != 2:
             raise ValueError(
                 f"{name} must be a number, a range (low, high) or a tensor (B,) with one severity "
@@ -86,7 +86,7 @@ def check_gradient(gradient: str) -> str:
 def check_digitiser(value_range: Sequence[float], clip: bool, bits: int | None) -> Digitiser:
     """The digitiser of these arguments; an empty range and impossible bits are refused."""
     if not (
-        isinstance(value_range, tuple | list)
+        isinstance(value_range, (tuple, list))
         and len(value_range) == 2
         and all(is_number(end) for end in value_range)
     ):
@@ -107,7 +107,7 @@ def check_digitiser(value_range: Sequence[float], clip: bool, bits: int | None) 
             raise TypeError(f"bits must be None or an integer, got {bits!r}")
         if not 1 <= bits <= 16:
             raise ValueError(f"bits must be between 1 and 16, got {bits}")
-    return Digitiser((low, high), clip, bits)
+    return Digitiser((low, high), clip, None if bits is None else int(bits))
 
 
 def check_randomness(
@@ -165,10 +165,10 @@ def count_images(image: Tensor, **per_image: Severity | int | None) -> int | Non
                 f"{name} with one value per image needs an image with a leading batch axis, "
                 f"got an image of shape {tuple(image.shape)}"
             )
-        if len(value) != image.shape[0]:
+        if value.shape[0] != image.shape[0]:
             raise ValueError(
                 f"{name} must have one value per image, {image.shape[0]} for an image of shape "
-                f"{tuple(image.shape)}, got {len(value)}"
+                f"{tuple(image.shape)}, got {value.shape[0]}"
             )
         batched = True
     return image.shape[0] if batched else None
@@ -184,12 +184,22 @@ def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
         raise TypeError(f"{name} must be a dense tensor, got layout {severity.layout}")
     if severity.dtype == torch.bool or severity.is_complex():
         raise TypeError(f"{name} must be real, got {severity.dtype}")
-    # reading a device's tensor back would stall it, and tracing has no values to read
-    if severity.device.type == "cpu" and not torch.compiler.is_compiling():
-        bad = severity[~(severity.isfinite() & (severity >= 0))]
-        if bad.numel():
-            raise ValueError(f"{name} must be finite and not negative, got {bad.flatten()[0]}")
+    for value in _values(severity.reshape(-1)):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be finite and not negative, got {value}")
     return severity
+
+
+def _values(tensor: Tensor) -> list[float]:
+    """What a tensor holds; nothing where reading would stall a device, or has nothing to read."""
+    if tensor.device.type != "cpu" or torch.compiler.is_compiling():
+        return []
+    try:
+        values: list[float] = tensor.tolist()
+    # under torch.vmap, and of fake tensors
+    except RuntimeError:
+        return []
+    return values
 
 
 def _check_severity_number(name: str, severity: object, expected: str = "a number") -> float:

@@ -1,99 +1,162 @@
-"""The way of an image through a noise model: checked, exposed, digitised."""
+"""What an exposure does to images, as data, and the way of images through it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import reduce
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ._checks import (
-    Severity,
-    check_backend,
-    check_image,
-    check_randomness,
-    check_severity,
-    count_images,
-)
-from ._random import draw_seeds, draw_severity
-from ._signal import Digitiser, in_layout_of, signal_dtype, to_image, to_signal
-from ._sources import Strengths, make_source
+from ._gradient import derivative_wanted, with_photon_derivative, with_read_out_derivative
+from ._signal import Digitiser, signal_dtype, to_image, to_signal
 
-# (signal, source, one tensor per severity that broadcasts over the signal) -> noisy signal
-NoiseModel = Callable[..., Tensor]
+_STRENGTHS = ("gain", "sigma")
+# signal per photon from which on no image holds a photon; products with it stay finite
+_LARGEST_GAIN = 1e30
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What an exposure does to a signal of full scale 1: described, not yet drawn.
+
+    noisy = gain · Poisson(signal / gain) + sigma · Normal
+
+    Shapes:
+        each part broadcasts over the images ``(B, ..., H, W)``: ``(B, 1, ..., 1)`` is one per
+        image, ``(H, W)`` a map for all. One per image is drawn fastest.
+
+    Args:
+        gain: signal per photon; where it is 0 the photons show no noise.
+        sigma: standard deviation of the read-out, as a fraction of full scale.
+
+    Example:
+        >>> Exposure(gain=torch.tensor(0.016)).parts()
+        {'gain': tensor(0.0160)}
+    """
+
+    gain: Tensor | None = None
+    sigma: Tensor | None = None
+
+    def parts(self) -> dict[str, Any]:
+        """All that is described, by name."""
+        # the names of the fields; dataclasses.fields does not compile with torch 2.6
+        described = {name: getattr(self, name) for name in self.__match_args__}
+        return {name: part for name, part in described.items() if part is not None}
+
+
+class Drawer(Protocol):
+    """Draws for images ``(B, ...)``; gain and sigma are one per image or one for all."""
+
+    def whole(self, images: Tensor, exposure: Exposure, digitiser: Digitiser) -> Tensor | None:
+        """The noisy images in one step; ``None`` where it does not draw all of the exposure."""
+
+    def photons(self, signal: Tensor, gain: Tensor) -> Tensor:
+        """``gain * Poisson(signal / gain)``; ``signal`` itself where the gain is 0."""
+
+    def read_out(self, signal: Tensor, sigma: Tensor) -> Tensor:
+        """``signal + sigma * normal``."""
 
 
 def expose(
-    model: NoiseModel,
-    image: Tensor,
-    severities: Mapping[str, Severity],
+    images: Tensor,
+    exposure: Exposure,
+    drawer: Drawer,
     digitiser: Digitiser,
-    seed: int | Tensor | None,
-    generator: torch.Generator | None,
-    backend: str | None,
+    gradient: str,
+    *,
+    some_clean: bool,
 ) -> Tensor:
-    """Put ``image`` through a noise model; where all its severities are 0 it comes back as it is.
+    """Noisy images ``(B, ...)``; where gain and sigma are 0 they are the images bit for bit.
 
     Args:
-        model: ``(signal, source, *severities) -> noisy signal``.
-        image: ``(..., H, W)``.
-        severities: by the argument's name, as the caller gave them, in the model's order.
+        images: checked.
+        exposure: what happens to them.
+        drawer: who draws it.
         digitiser: the way back from signal to image.
-        seed: one int, or one per image.
-        generator: on the image's device.
-        backend: which sampler draws.
+        gradient: of the photons.
+        some_clean: whether gain and sigma, where they are one per image, may both be 0.
+
+    Raises:
+        TypeError: gain or sigma is no tensor, or nobody draws a part of the exposure.
+        ValueError: gain or sigma does not broadcast over the images.
     """
-    check_backend(backend)
-    fixed = draw_severities(image, severities, seed=seed, generator=generator)
-    if all(not isinstance(severity, Tensor) and severity == 0 for severity in fixed.values()):
-        return image.clone()
-    images = count_images(image, seed=seed, **fixed)
-    source = make_source(backend, seed, generator, image, images)
-    batch = image[None] if images is None else image
-    levels = [_broadcast(severity, batch) for severity in fixed.values()]
-    if not any(tensor.requires_grad for tensor in (image, *levels)):
-        asked = Strengths()
-        model(batch, asked, *levels)
-        noisy = source.digitised(batch, asked.gain, asked.sigma, digitiser)
-        if noisy is not None:
-            return in_layout_of(image, noisy.reshape(image.shape))
-    noisy = model(to_signal(batch, digitiser), source, *levels)
-    exposed = None
-    if any(isinstance(severity, Tensor) for severity in fixed.values()):
-        exposed = reduce(torch.maximum, levels) != 0
-    return in_layout_of(image, to_image(noisy, batch, exposed, digitiser).reshape(image.shape))
-
-
-def draw_severities(
-    image: Tensor,
-    severities: Mapping[str, Severity],
-    *,
-    seed: int | Tensor | None,
-    generator: torch.Generator | None,
-) -> dict[str, float | Tensor]:
-    """The severities of one call: ranges drawn per image, numbers and tensors as they are."""
-    check_image(image)
-    check_randomness(seed, generator, image)
-    checked = {name: check_severity(name, severity) for name, severity in severities.items()}
-    images = count_images(image, seed=seed, **checked)
-    fixed = {name: value for name, value in checked.items() if not isinstance(value, tuple)}
-    if len(fixed) == len(checked):
-        return fixed
-    seeds = draw_seeds(seed, generator, image, images)
-    return {
-        name: draw_severity(name, value, seeds) if isinstance(value, tuple) else value
-        for name, value in checked.items()
+    parts = exposure.parts()
+    if not parts:
+        return images.clone()
+    strengths = {
+        name: _over(images, name, part) for name, part in parts.items() if name in _STRENGTHS
     }
+    exposure = type(exposure)(**{**parts, **strengths})
+    if not derivative_wanted(images, *strengths.values()):
+        noisy = drawer.whole(images, exposure, digitiser)
+        if noisy is not None:
+            return noisy
+    noisy = _step_by_step(to_signal(images, digitiser), drawer, gradient, **exposure.parts())
+    exposed = None
+    if some_clean or not all(map(one_per_image, strengths.values())):
+        exposed = reduce(torch.logical_or, [strength != 0 for strength in strengths.values()])
+    return to_image(noisy, images, exposed, digitiser)
 
 
-def _broadcast(severity: float | Tensor, images: Tensor) -> Tensor:
-    """One severity per image or one for all, in the signal's dtype, with the images' axes."""
-    dtype = signal_dtype(images)
-    largest = torch.finfo(dtype).max
-    if not isinstance(severity, Tensor):
-        # a tensor of one element, so that a number and a tensor go through the same arithmetic
-        shape, severity = (1,) * images.ndim, min(severity, largest)
-        return torch.full(shape, severity, dtype=dtype, device=images.device)
-    severity = severity.to(images.device, dtype, non_blocking=True).clamp(max=largest)
-    return severity.reshape(-1, *(1,) * (images.ndim - 1))
+def one_per_image(strength: Tensor) -> bool:
+    """Whether a strength with the images' axes is one per image or one for all, and no map."""
+    return all(size == 1 for size in strength.shape[1:])
+
+
+def _step_by_step(
+    signal: Tensor,
+    drawer: Drawer,
+    gradient: str,
+    *,
+    gain: Tensor | None = None,
+    sigma: Tensor | None = None,
+) -> Tensor:
+    """The noisy signal; a part of the exposure that is not named here is refused."""
+    if gain is not None:
+        counted = _photons(drawer, signal.detach(), gain.detach())
+        signal = with_photon_derivative(counted, signal, gain, gradient)
+    if sigma is not None:
+        drawn = _read_out(drawer, signal.detach(), sigma.detach())
+        signal = with_read_out_derivative(drawn, signal, sigma)
+    return signal
+
+
+def _photons(drawer: Drawer, signal: Tensor, gain: Tensor) -> Tensor:
+    if one_per_image(gain):
+        return drawer.photons(signal, gain)
+    rate = signal / gain
+    noisy = drawer.photons(rate, _one(signal)) * gain
+    # photons without number show no noise
+    return torch.where((gain == 0) | (rate == torch.inf), signal, noisy)
+
+
+def _read_out(drawer: Drawer, signal: Tensor, sigma: Tensor) -> Tensor:
+    if one_per_image(sigma):
+        return drawer.read_out(signal, sigma)
+    return signal + sigma * drawer.read_out(torch.zeros_like(signal), _one(signal))
+
+
+def _one(signal: Tensor) -> Tensor:
+    return torch.ones((1,) * signal.ndim, dtype=signal.dtype, device=signal.device)
+
+
+def _over(images: Tensor, name: str, strength: Tensor) -> Tensor:
+    """A strength with the images' axes, in their signal's dtype."""
+    if not isinstance(strength, Tensor):
+        raise TypeError(
+            f"{name} of an exposure must be a tensor that broadcasts over the images "
+            f"{tuple(images.shape)}, got {type(strength).__name__}"
+        )
+    missing = images.ndim - strength.ndim
+    if missing < 0 or any(
+        size not in (1, whole)
+        for size, whole in zip(strength.shape, images.shape[missing:], strict=True)
+    ):
+        raise ValueError(
+            f"{name} of an exposure must broadcast over the images {tuple(images.shape)}, "
+            f"got shape {tuple(strength.shape)}"
+        )
+    strength = strength[(None,) * missing].to(images.device, signal_dtype(images))
+    return strength.clamp(max=_LARGEST_GAIN) if name == "gain" else strength

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,8 +14,8 @@ from ._checks import check_integer_seed
 
 # multipliers of the splitmix64 finaliser (Steele, Lea and Flood 2014), as signed words
 _MIX = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
-# hashed with the seed apart from the noise, which is then the same for a drawn severity and for
-# the same severity given as a number
+# hashed with the seed, so that the noise is the same for a drawn severity and for the same severity
+# given as a number
 _SEVERITY_SALT = {"sq": 1, "se": 2}
 
 
@@ -52,34 +53,58 @@ def image_seeds(seed: int, image_ids: Tensor | Iterable[int | str]) -> Tensor:
     return _mix(ids) ^ _signed(seed)
 
 
-def draw_seeds(
-    seed: int | Tensor | None, generator: torch.Generator | None, image: Tensor, images: int | None
-) -> Tensor:
-    """int64 seeds ``(B,)``, or ``()`` for one image, from a checked seed or from a generator.
+@dataclass(frozen=True)
+class Randomness:
+    """Where the randomness of one call comes from.
 
     Args:
-        seed: an int, an int64 tensor ``()`` or ``(B,)``, or ``None`` to draw from ``generator``.
-        generator: on the image's device; ``None`` for torch's global one.
-        image: decides the device of seeds that are drawn.
+        given: int64 seeds ``(B,)``, or ``()`` for one image; ``None`` where no seed was given.
+        generator: draws what is not given; ``None`` for torch's global one.
+        device: the image's.
         images: number of images in the batch, ``None`` for one image.
     """
-    if isinstance(seed, Tensor) and seed.ndim == 1:
-        return seed
-    if seed is None:
-        shape = () if images is None else (images,)
-        low, high, device = -(2**63), 2**63 - 1, image.device
+
+    given: Tensor | None
+    generator: torch.Generator | None
+    device: torch.device
+    images: int | None
+
+    def seeds(self) -> Tensor:
+        """The given seeds, or fresh ones at each call."""
+        if self.given is not None:
+            return self.given
+        shape = () if self.images is None else (self.images,)
+        low, high = -(2**63), 2**63 - 1
         # with generator=None spelled out, torch refuses symbolic shapes
-        if generator is None:
-            return torch.randint(low, high, shape, device=device)
-        return torch.randint(low, high, shape, device=device, generator=generator)
-    base = seed if isinstance(seed, Tensor) else torch.tensor(_signed(seed))
+        if self.generator is None:
+            return torch.randint(low, high, shape, device=self.device)
+        return torch.randint(low, high, shape, device=self.device, generator=self.generator)
+
+
+def spread_seed(
+    seed: int | Tensor | None, images: int | None, device: torch.device
+) -> Tensor | None:
+    """int64 seeds ``(B,)``, or ``()`` for one image, from a checked seed."""
+    if seed is None or (isinstance(seed, Tensor) and seed.ndim == 1):
+        return seed
+    if isinstance(seed, Tensor):
+        base = seed
+    else:
+        # made where the GPU's kernel reads them: a copy would wait for the device
+        home = device if device.type == "cuda" else torch.device("cpu")
+        base = torch.full((), _signed(seed), dtype=torch.int64, device=home)
     return base if images is None else base ^ _mix(torch.arange(images, device=base.device))
 
 
-def draw_severity(name: str, bounds: tuple[float, float], seeds: Tensor) -> Tensor:
+def severity_salt(name: str) -> int:
+    """What keeps the draws of one severity apart from those of another, and from the noise."""
+    return _SEVERITY_SALT[name] if name in _SEVERITY_SALT else _identity(name)
+
+
+def draw_severity(bounds: tuple[float, float], seeds: Tensor, salt: int) -> Tensor:
     """Severities uniform within ``bounds``, one per seed."""
     # 24 bits of a hash of the seed: the same severity on every device
-    word = _mix(_mix(seeds) ^ _SEVERITY_SALT[name])
+    word = _mix(_mix(seeds) ^ salt)
     low, high = bounds
     return low + (high - low) * ((word & 0xFFFFFF).to(torch.float32) / 2**24)
 

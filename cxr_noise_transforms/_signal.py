@@ -54,10 +54,15 @@ def to_image(noisy: Tensor, image: Tensor, exposed: Tensor | None, digitiser: Di
         low, high = digitiser.value_range
         noisy = low + noisy * (high - low)
     result = noisy.to(image.dtype)
-    if exposed is not None:
-        # in the image's dtype: a way through float32 rewrites the bits of a half-precision NaN
-        result = torch.where(exposed, result, image)
-    return result
+    return result if exposed is None else _chosen(exposed, result, image)
+
+
+def _chosen(exposed: Tensor, noisy: Tensor, image: Tensor) -> Tensor:
+    # in the image's dtype: a way through float32 rewrites the bits of a half-precision NaN
+    if image.dtype != torch.uint16:
+        return torch.where(exposed, noisy, image)
+    # torch 2.6 does not choose between uint16
+    return torch.where(exposed, noisy.int(), image.int()).to(image.dtype)
 
 
 def divided(numerator: Tensor, divisor: float) -> Tensor:

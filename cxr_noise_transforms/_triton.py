@@ -3,14 +3,14 @@
     noisy = digitised(gain * count + sigma * normal)
 
 where count is the smallest n with F(n; signal / gain) >= u, normal the quantile of u', F Poisson's
-distribution function, and u and u' are the uniforms of _philox.py: the noise of _counter.py, drawn
+distribution function, and u and u' are the pixel's uniforms: the law of docs/sampler.md, drawn
 where the image is.
 
 - Memory: the image, and 16 bytes of seed and strengths. Arithmetic sets the pace: about 130
   instructions per pixel for photons, up to 280 at rates below LOW, and 60 for the read-out.
 - One lane draws a block of Philox and works on the eight pixels that it serves.
 - Rates up to LOW: F is summed up in float32 from n = 0.
-- Other rates: count = floor(x) by an expansion like that of _poisson.py, in float32.
+- Other rates: count = floor(x) by the expansion of the law, in float32.
 - A count within the error of these is decided by F in float64, so that counts equal those of the
   CPU. A branch costs a warp its whole width: hence one such pixel of every lane at a time.
 
@@ -39,12 +39,13 @@ from torch import Tensor
 from triton.language.extra import libdevice
 
 from ._signal import FULL_SCALE, Digitiser
+from ._vmap import per_image
 
 # lanes per program, eight pixels each, and warps per program: with one warp every branch below
 # is taken by the pixels that need it and few others, and no lane waits at a barrier
 _LANES, _WARPS = 32, 1
 
-# Philox streams and constants, as in _counter.py and in numpy
+# Philox streams and constants, as on the CPU and in numpy
 _PHOTONS, _READ_OUT = tl.constexpr(0), tl.constexpr(1)
 _M0, _M1 = tl.constexpr(0xD2E7470EE14C6C93), tl.constexpr(0xCA5A826395121157)
 _W0, _W1 = tl.constexpr(0x9E3779B97F4A7C15), tl.constexpr(0xBB67AE8584CAA73B)
@@ -147,6 +148,9 @@ def _expose(
 @_expose.register_fake
 def _like(image: Tensor, *_: object) -> Tensor:
     return torch.empty_like(image)
+
+
+per_image("expose")
 
 
 @triton.jit

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ._checks import Severity, check_backend, check_digitiser, check_scale
-from ._exposure import draw_severities, expose
-from ._gradient import with_read_out_gradient
-from ._module import describe, hold_severity
-from ._sources import Source
+from ._checks import Severity
+from ._exposure import Exposure
+from ._noise import NoiseModule
 from .severity import SIGMA0, electronic_sigma
-
-
-def read_out(signal: Tensor, source: Source, se: Tensor, *, sigma0: float) -> Tensor:
-    """The electronic noise model: signal + sigma * normal, where sigma = sigma0 se."""
-    sigma = electronic_sigma(se, sigma0)
-    noisy = source.read_out(signal.detach(), sigma.detach())
-    return with_read_out_gradient(noisy, signal, sigma)
 
 
 def electronic_noise(
@@ -36,12 +26,13 @@ def electronic_noise(
     backend: str | None = None,
 ) -> Tensor:
     """Electronic noise as a function; model, arguments, errors as in :class:`ElectronicNoise`."""
-    model = partial(read_out, sigma0=check_scale("sigma0", sigma0))
-    digitiser = check_digitiser(value_range, clip, bits)
-    return expose(model, image, {"se": se}, digitiser, seed, generator, backend)
+    noise = ElectronicNoise(
+        se, sigma0=sigma0, value_range=value_range, clip=clip, bits=bits, backend=backend
+    )
+    return noise.forward(image, seed=seed, generator=generator)
 
 
-class ElectronicNoise(nn.Module):
+class ElectronicNoise(NoiseModule):
     """Additive Gaussian read-out noise of standard deviation ``sigma0 * se`` of full scale.
 
     E = I + N(0, (sigma0 se)²),  with E[E] = I and Var[E] = (sigma0 se)².
@@ -78,6 +69,7 @@ class ElectronicNoise(nn.Module):
     """
 
     se: float | tuple[float, float] | Tensor
+    sigma0: float
 
     def __init__(
         self,
@@ -89,35 +81,15 @@ class ElectronicNoise(nn.Module):
         bits: int | None = None,
         backend: str | None = None,
     ) -> None:
-        super().__init__()
-        hold_severity(self, "se", se)
-        self.sigma0 = check_scale("sigma0", sigma0)
-        self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
-        self.backend = check_backend(backend)
-        self.drawn: dict[str, float | Tensor] = {}
-
-    def forward(
-        self,
-        image: Tensor,
-        *,
-        seed: int | Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """The noisy image; ``drawn`` then holds the severities of this call."""
-        drawn = draw_severities(image, {"se": self.se}, seed=seed, generator=generator)
-        self.drawn = drawn
-        return electronic_noise(
-            image,
-            **drawn,
-            sigma0=self.sigma0,
-            value_range=self.value_range,
-            clip=self.clip,
-            bits=self.bits,
-            seed=seed,
-            generator=generator,
-            backend=self.backend,
+        super().__init__(
+            {"se": se},
+            {"sigma0": sigma0},
+            value_range=value_range,
+            clip=clip,
+            bits=bits,
+            backend=backend,
         )
 
-    def extra_repr(self) -> str:
-        """Severities, constants, and the digitiser where it is set."""
-        return describe(self, "se", "sigma0")
+    def exposure(self, _: Tensor, se: Tensor) -> Exposure:
+        """The read-out deviates by sigma0 se of full scale."""
+        return Exposure(sigma=electronic_sigma(se, self.sigma0))

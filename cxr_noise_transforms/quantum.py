@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ._checks import Severity, check_backend, check_digitiser, check_gradient, check_scale
-from ._exposure import draw_severities, expose
-from ._gradient import with_photon_gradient
-from ._module import describe, hold_severity
+from ._checks import Severity
+from ._exposure import Exposure
+from ._noise import NoiseModule
 from ._signal import divided
-from ._sources import Source
 from .severity import N0
-
-# signal per photon from which on no image holds a photon; products with it stay finite
-_LARGEST_GAIN = 1e30
-
-
-def count_photons(
-    signal: Tensor, source: Source, sq: Tensor, *, n0: float, gradient: str
-) -> Tensor:
-    """The quantum noise model: gain * Poisson(signal / gain), where gain = sq² / n0 per photon."""
-    gain = divided(sq.square(), n0).clamp(max=_LARGEST_GAIN)
-    noisy = source.photons(signal.detach(), gain.detach())
-    return with_photon_gradient(noisy, signal, gain, gradient)
 
 
 def quantum_noise(
@@ -43,12 +28,19 @@ def quantum_noise(
     gradient: str = "pathwise",
 ) -> Tensor:
     """Quantum noise as a function; model, arguments, errors as in :class:`QuantumNoise`."""
-    model = partial(count_photons, n0=check_scale("n0", n0), gradient=check_gradient(gradient))
-    digitiser = check_digitiser(value_range, clip, bits)
-    return expose(model, image, {"sq": sq}, digitiser, seed, generator, backend)
+    noise = QuantumNoise(
+        sq,
+        n0=n0,
+        value_range=value_range,
+        clip=clip,
+        bits=bits,
+        backend=backend,
+        gradient=gradient,
+    )
+    return noise.forward(image, seed=seed, generator=generator)
 
 
-class QuantumNoise(nn.Module):
+class QuantumNoise(NoiseModule):
     """Photon-counting (Poisson) noise of an exposure with ``n0 / sq**2`` photons at full scale.
 
     P ~ Poisson(I n0 / sq²),  Q = P sq² / n0,  with E[Q] = I and Var[Q] = I sq² / n0.
@@ -66,8 +58,8 @@ class QuantumNoise(nn.Module):
             their full scale.
         clip: saturate to the value range. Both moments hold only without saturation.
         bits: saturate and round to ``2**bits`` levels, as an 8-bit film does with ``bits=8``.
-        backend: ``None`` for the best that is proven on the device; ``"numpy"`` for the
-            counter-based sampler on the CPU; ``"triton"`` for the same in one CUDA kernel;
+        backend: ``None`` for the best that is proven on the device (docs/gpu.md); ``"numba"`` for
+            the counter-based sampler on the CPU; ``"triton"`` for the same in one CUDA kernel;
             ``"torch"`` for the reference, ``torch.poisson`` and ``torch.randn``. A backend that
             is named runs or raises.
         gradient: what flows back to the image: ``"pathwise"``, of Q = I + z sqrt(I sq² / n0) with
@@ -103,6 +95,7 @@ class QuantumNoise(nn.Module):
     """
 
     sq: float | tuple[float, float] | Tensor
+    n0: float
 
     def __init__(
         self,
@@ -115,37 +108,16 @@ class QuantumNoise(nn.Module):
         backend: str | None = None,
         gradient: str = "pathwise",
     ) -> None:
-        super().__init__()
-        hold_severity(self, "sq", sq)
-        self.n0 = check_scale("n0", n0)
-        self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
-        self.backend = check_backend(backend)
-        self.gradient = check_gradient(gradient)
-        self.drawn: dict[str, float | Tensor] = {}
-
-    def forward(
-        self,
-        image: Tensor,
-        *,
-        seed: int | Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """The noisy image; ``drawn`` then holds the severities of this call."""
-        drawn = draw_severities(image, {"sq": self.sq}, seed=seed, generator=generator)
-        self.drawn = drawn
-        return quantum_noise(
-            image,
-            **drawn,
-            n0=self.n0,
-            value_range=self.value_range,
-            clip=self.clip,
-            bits=self.bits,
-            seed=seed,
-            generator=generator,
-            backend=self.backend,
-            gradient=self.gradient,
+        super().__init__(
+            {"sq": sq},
+            {"n0": n0},
+            value_range=value_range,
+            clip=clip,
+            bits=bits,
+            backend=backend,
+            gradient=gradient,
         )
 
-    def extra_repr(self) -> str:
-        """Severities, constants, and the digitiser where it is set."""
-        return describe(self, "sq", "n0")
+    def exposure(self, _: Tensor, sq: Tensor) -> Exposure:
+        """One photon is sq² / n0 of full scale."""
+        return Exposure(gain=divided(sq.square(), self.n0))

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ._checks import Severity, check_backend, check_digitiser, check_gradient, check_scale
-from ._exposure import draw_severities, expose
-from ._module import describe, hold_severity
-from ._sources import Source
-from .electronic import read_out
-from .quantum import count_photons
-from .severity import N0, SIGMA0
-
-
-def take_exposure(
-    signal: Tensor,
-    source: Source,
-    sq: Tensor,
-    se: Tensor,
-    *,
-    n0: float,
-    sigma0: float,
-    gradient: str,
-) -> Tensor:
-    """The radiographic noise model: the photons are counted, then read out."""
-    counted = count_photons(signal, source, sq, n0=n0, gradient=gradient)
-    return read_out(counted, source, se, sigma0=sigma0)
+from ._checks import Severity
+from ._exposure import Exposure
+from ._noise import NoiseModule
+from ._signal import divided
+from .severity import N0, SIGMA0, electronic_sigma
 
 
 def radiographic_noise(
@@ -48,17 +30,21 @@ def radiographic_noise(
     gradient: str = "pathwise",
 ) -> Tensor:
     """Both noises as a function; model, arguments, errors as in :class:`RadiographicNoise`."""
-    model = partial(
-        take_exposure,
-        n0=check_scale("n0", n0),
-        sigma0=check_scale("sigma0", sigma0),
-        gradient=check_gradient(gradient),
+    noise = RadiographicNoise(
+        sq,
+        se,
+        n0=n0,
+        sigma0=sigma0,
+        value_range=value_range,
+        clip=clip,
+        bits=bits,
+        backend=backend,
+        gradient=gradient,
     )
-    digitiser = check_digitiser(value_range, clip, bits)
-    return expose(model, image, {"sq": sq, "se": se}, digitiser, seed, generator, backend)
+    return noise.forward(image, seed=seed, generator=generator)
 
 
-class RadiographicNoise(nn.Module):
+class RadiographicNoise(NoiseModule):
     """Quantum and electronic noise of one exposure, digitised once.
 
     R = Q + N(0, (sigma0 se)²) with Q the quantum noise of ``I``:
@@ -98,6 +84,8 @@ class RadiographicNoise(nn.Module):
 
     sq: float | tuple[float, float] | Tensor
     se: float | tuple[float, float] | Tensor
+    n0: float
+    sigma0: float
 
     def __init__(
         self,
@@ -112,41 +100,17 @@ class RadiographicNoise(nn.Module):
         backend: str | None = None,
         gradient: str = "pathwise",
     ) -> None:
-        super().__init__()
-        hold_severity(self, "sq", sq)
-        hold_severity(self, "se", se)
-        self.n0 = check_scale("n0", n0)
-        self.sigma0 = check_scale("sigma0", sigma0)
-        self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
-        self.backend = check_backend(backend)
-        self.gradient = check_gradient(gradient)
-        self.drawn: dict[str, float | Tensor] = {}
-
-    def forward(
-        self,
-        image: Tensor,
-        *,
-        seed: int | Tensor | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """The noisy image; ``drawn`` then holds the severities of this call."""
-        severities = {"sq": self.sq, "se": self.se}
-        drawn = draw_severities(image, severities, seed=seed, generator=generator)
-        self.drawn = drawn
-        return radiographic_noise(
-            image,
-            **drawn,
-            n0=self.n0,
-            sigma0=self.sigma0,
-            value_range=self.value_range,
-            clip=self.clip,
-            bits=self.bits,
-            seed=seed,
-            generator=generator,
-            backend=self.backend,
-            gradient=self.gradient,
+        super().__init__(
+            {"sq": sq, "se": se},
+            {"n0": n0, "sigma0": sigma0},
+            value_range=value_range,
+            clip=clip,
+            bits=bits,
+            backend=backend,
+            gradient=gradient,
         )
 
-    def extra_repr(self) -> str:
-        """Severities, constants, and the digitiser where it is set."""
-        return describe(self, "sq", "se", "n0", "sigma0")
+    def exposure(self, _: Tensor, sq: Tensor, se: Tensor) -> Exposure:
+        """The photons of quantum noise, and the read-out of electronic noise."""
+        gain = divided(sq.square(), self.n0)
+        return Exposure(gain=gain, sigma=electronic_sigma(se, self.sigma0))

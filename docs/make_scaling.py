@@ -6,7 +6,6 @@ import gzip
 import json
 from pathlib import Path
 
-from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.training.networks import classification_network
 
 ROOT = Path(__file__).parents[1]
@@ -33,12 +32,13 @@ def main() -> None:
         "| machine | films/s (mean over networks) | hours on 1 | hours on 8 | hours on 64 |",
         "|---|---:|---:|---:|---:|",
     ]
-    for path in sorted((ROOT / "benchmarks" / "results").glob("evaluation-*.json")):
-        result = json.loads(path.read_text())
-        rates = [row["films_per_second"] for row in result["rows"]]
-        # a third of the models each: their seconds per film add up
-        rate = len(rates) / sum(1 / one for one in rates)
-        lines.append(row(describe(result), rate, views))
+    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        measured = [row for row in result["rows"] if row["kind"] == "evaluation"]
+        if measured:
+            # a third of the models each: their seconds per film add up
+            seconds = sum(row["median"] / row["films"] for row in measured)
+            lines.append(row(describe(result), len(measured) / seconds, views))
     lines += [row("for scale: a device that measures 1,000", 1000.0, views), ""]
     pixels = FILMS * SIDE**2
     lines += [
@@ -60,9 +60,9 @@ def main() -> None:
         "- Training comes first and is one job per model; its epochs are not shared between nodes.",
         "",
     ]
-    before, rest = PAGE.read_text().split(BEGIN)
-    with whole_file(PAGE) as beside:
-        beside.write_text(before + "\n".join([BEGIN, "", *lines]) + END + rest.split(END)[1])
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    plan = "\n".join([BEGIN, "", *lines])
+    PAGE.write_text(before + plan + END + rest.split(END)[1], encoding="utf-8")
     print(f"wrote {PAGE}")
 
 

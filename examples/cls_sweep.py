@@ -19,10 +19,10 @@ from cxr_noise_transforms.study.command.options import (
     films_of,
     parse,
     run,
-    say_written,
     sweep_parser,
     sweep_settings,
 )
+from cxr_noise_transforms.study.command.terminal import say_written
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.films import PAIRS

@@ -227,16 +227,6 @@ def test_seeded_noise_compiles_to_the_same_bits(severity: float | tuple[float, f
     assert torch.equal(by_int(image), quantum_noise(image, severity, seed=7))
 
 
-def test_seeded_noise_exports() -> None:
-    class Model(nn.Module):
-        def forward(self, image: Tensor, seeds: Tensor) -> Tensor:
-            return quantum_noise(image, 4.0, seed=seeds)
-
-    image, seeds = torch.rand(3, 1, 32, 32), torch.tensor([3, 1, 2])
-    exported = torch.export.export(Model(), (image, seeds)).module()
-    assert torch.equal(exported(image, seeds), Model()(image, seeds))
-
-
 @needs_compiler
 def test_gradients_compile() -> None:
     image = torch.rand(2, 1, 16, 16, requires_grad=True)

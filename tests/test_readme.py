@@ -1,4 +1,4 @@
-"""What the README shows is what the package does."""
+"""What the README and the docs show is what the package does."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,15 @@ import pytest
 
 from cxr_noise_transforms import electronic_sigma, electronic_snr, photons_per_pixel, quantum_snr
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PIPELINES = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
+SNIPPETS, OF_PIPELINES = (
+    re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) for text in (README, PIPELINES)
+)
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
+@pytest.mark.parametrize("snippet", SNIPPETS + OF_PIPELINES)
 def test_snippets_run(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for library in ("monai", "kornia", "torchvision"):
@@ -36,7 +40,6 @@ def test_the_severity_table_is_computed() -> None:
 
 
 def test_linked_files_exist() -> None:
-    root = Path(__file__).parents[1]
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links
-    assert all((root / link).is_file() for link in links)
+    assert all((ROOT / link).is_file() for link in links)

@@ -1,4 +1,4 @@
-"""The counter-based sampler against its specification."""
+"""The counter-based sampler against its specification, part by part."""
 
 import itertools
 import math
@@ -7,13 +7,22 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from numpy.typing import NDArray
+from scipy import special, stats
 
-from cxr_noise_transforms import electronic_noise, image_seeds, quantum_noise, radiographic_noise
-from cxr_noise_transforms._normal import normals
-from cxr_noise_transforms._philox import words
-from cxr_noise_transforms._poisson import counts
+from cxr_noise_transforms import (
+    _cpu_exact,
+    _cpu_kernel,
+    electronic_noise,
+    image_seeds,
+    quantum_noise,
+    radiographic_noise,
+)
 
+Words = NDArray[np.int32]
+Singles = NDArray[np.float32]
+
+TILE = _cpu_kernel.TILE
 MASK = 2**64 - 1
 # Random123, kat_vectors, philox4x64 with 10 rounds: counter, key, result
 KNOWN = (
@@ -53,41 +62,101 @@ def test_philox_gives_the_published_answers(
     assert philox(counter, key) == result
 
 
+@pytest.mark.parametrize("stream", [0, 1])
 @pytest.mark.parametrize("seed", [0, 1, -1, 2**63 - 1, -(2**63)])
-@pytest.mark.parametrize(("start", "length"), [(0, 1), (8, 7), (1 << 20, 33)])
-def test_words_follow_the_specification(seed: int, start: int, length: int) -> None:
-    expected = []
-    for pixel in range(start, start + length):
-        block = philox((1 + pixel // 8, 0, 0, 0), (seed & MASK, 1))
-        half = block[pixel % 8 // 2] >> 32 * (pixel % 2) & 0xFFFFFFFF
-        expected.append(half - (half >> 31 << 32))
-    assert words(seed, 1, start, length).tolist() == expected
+@pytest.mark.parametrize("block", [0, 1, 1 << 40])
+def test_words_follow_the_specification(seed: int, stream: int, block: int) -> None:
+    blocks = np.empty(TILE // 2, np.uint64)
+    state = np.empty((4, TILE // 8), np.uint64)
+    _cpu_kernel._draw(*map(np.uint64, (seed & MASK, stream, block)), state, blocks)
+    words = blocks.view(np.int32)
+    for pixel in (*range(40), TILE - 1):
+        four = philox((1 + block + pixel // 8, 0, 0, 0), (seed & MASK, stream))
+        half = four[pixel % 8 // 2] >> 32 * (pixel % 2) & 0xFFFFFFFF
+        assert words[pixel] == half - (half >> 31 << 32)
+
+
+def random_words(size: int, seed: int = 0) -> Words:
+    words = np.random.default_rng(seed).integers(-(2**31), 2**31, size, dtype=np.int32)
+    # the ends and the centre, which random words do not reach
+    words[:8] = (-(2**31), 2**31 - 1, -(2**31) + 1, 2**31 - 2, -1, 0, -2, 1)
+    return words
+
+
+def uniforms(words: Words) -> NDArray[np.float64]:
+    return 0.5 + (words + 0.5) * 2.0**-32
+
+
+def quantiles(words: Words) -> NDArray[np.float64]:
+    """From the nearer end, where the digits are."""
+    tail = 0.5 - np.abs(words + 0.5) * 2.0**-32
+    return np.copysign(special.ndtri(tail), words + 0.5)
+
+
+def counts(rates: Singles, words: Words) -> Singles:
+    """The kernel's counts of chosen words, tile by tile."""
+    result, table = rates.copy(), _cpu_exact.table()
+    rate, count = np.empty((2, TILE), np.float32)
+    unsure = np.zeros(TILE, np.uint8)
+    for start in range(0, rates.size, TILE):
+        signal, drawn = result[start : start + TILE], words[start : start + TILE]
+        photons = (signal, np.float32(1), drawn, rate[: signal.size], count, unsure, table)
+        _cpu_kernel._photons(*photons)
+    return result
 
 
 @pytest.mark.parametrize("decade", range(-6, 7))
 def test_counts_are_the_inverse_distribution_function(decade: int) -> None:
     rng = np.random.default_rng(decade + 10)
     rates = (10 ** rng.uniform(decade, decade + 1, 20_000)).astype(np.float32)
-    drawn = rng.integers(-(2**31), 2**31, rates.size, dtype=np.int32)
-    # the tails, which random words seldom reach
-    drawn[:4] = (-(2**31), 2**31 - 1, -(2**31) + 1, 2**31 - 2)
-    found = np.empty_like(rates)
-    counts(rates, drawn, found)
-    uniform = 0.5 + (drawn.astype(np.float64) + 0.5) * 2.0**-32
-    law = stats.poisson(rates.astype(np.float64))
+    words = random_words(rates.size, decade + 10)
+    found = counts(rates, words)
+    law, uniform = stats.poisson(rates.astype(np.float64)), uniforms(words)
     # smallest count with F(count) >= u, up to the rounding of scipy's own F
     assert (law.cdf(found) >= uniform * (1 - 1e-12) - 1e-13).all()
     below = np.where(found > 0, law.cdf(found.astype(np.float64) - 1), -1)
     assert (below < uniform * (1 + 1e-12) + 1e-13).all()
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 16), (8, 70), (60, 1000), (1000, 8000)])
+def test_counts_are_right_where_every_pixel_is_in_doubt(low: int, high: int) -> None:
+    n = np.random.default_rng(low).integers(low, high, 50 * TILE)
+    words = random_words(n.size, low)
+    uniform = uniforms(words)
+    # as near as float32 comes to the rate at which the count steps from n to n + 1
+    rates = special.gammainccinv(n + 1, uniform).astype(np.float32)
+    above = uniform - special.gammaincc(n + 1, rates.astype(np.float64))
+    decided = np.abs(above) > 1e-11
+    assert decided.mean() > 0.99
+    assert (counts(rates, words) == n + (above > 0))[decided].all()
+
+
+def test_no_cell_of_the_table_holds_two_counts() -> None:
+    cells = _cpu_exact.table().reshape(-1, 1 << _cpu_exact.BITS).astype(float)
+    sure = cells != _cpu_exact.OPEN
+    assert sure.mean() > 0.95
+    rows, columns = cells.shape
+    edges, words = np.arange(rows + 1)[:, None] / _cpu_exact.ROWS, 2.0 ** (32 - _cpu_exact.BITS)
+    first, last = ((np.arange(columns) * words + at) / 2**32 for at in (0.5, words - 0.5))
+    # the first word at the lowest rate reaches the count, the last at the highest does not pass it
+    assert (special.gammaincc(cells, edges[:-1]) < first)[sure & (cells > 0)].all()
+    assert (special.gammaincc(cells + 1, edges[1:]) >= last)[sure].all()
+
+
 def test_normals_are_the_quantiles() -> None:
-    drawn = np.random.default_rng(0).integers(-(2**31), 2**31, 200_000, dtype=np.int32)
-    drawn[:4] = (-(2**31), 2**31 - 1, 0, -1)
-    found = np.empty(drawn.size, dtype=np.float32)
-    normals(drawn, found)
-    exact = stats.norm.ppf(0.5 + (drawn.astype(np.float64) + 0.5) * 2.0**-32)
-    assert (np.abs(found - exact) < 5e-6).all()
+    words = random_words(100 * TILE)
+    found, normal = np.zeros(words.size, np.float32), np.empty(TILE, np.float32)
+    unsure = np.zeros(TILE, np.uint8)
+    for start in range(0, words.size, TILE):
+        tile = slice(start, start + TILE)
+        _cpu_kernel._read_out(found[tile], np.float32(1), words[tile], normal, unsure)
+    assert (np.abs(found - quantiles(words)) < 2e-6).all()
+
+
+def test_float64_decides_by_quantiles_right_to_its_last_digits() -> None:
+    words = random_words(2000)
+    found = np.array([_cpu_exact.quantile(word) for word in words])
+    np.testing.assert_allclose(found, quantiles(words), rtol=1e-14, atol=1e-14)
 
 
 def test_at_one_seed_counts_rise_with_the_rate() -> None:
@@ -137,7 +206,7 @@ def test_the_number_of_threads_does_not_matter(shape: tuple[int, ...]) -> None:
 
 def test_the_reference_draws_other_numbers_of_the_same_law() -> None:
     grey = torch.full((1, 1, 300, 300), 0.5)
-    reference, ours = (quantum_noise(grey, 4, seed=1, backend=b) for b in ("torch", "numpy"))
+    reference, ours = (quantum_noise(grey, 4, seed=1, backend=b) for b in ("torch", "numba"))
     assert not torch.equal(reference, ours)
     variance = 0.5 * 4**2 / 1000
     for noisy in (reference, ours):
@@ -153,26 +222,15 @@ def test_image_seeds_key_the_stream() -> None:
 
 @pytest.mark.parametrize("backend", ["cupy", "triton ", ""])
 def test_unknown_backends_are_refused(backend: str) -> None:
-    with pytest.raises(ValueError, match="backend must be None or one of torch, numpy, triton"):
+    with pytest.raises(ValueError, match="backend must be None or one of torch, numba, triton"):
         quantum_noise(torch.rand(1, 8, 8), 1, backend=backend)
 
 
 def test_numpy_serves_no_other_device() -> None:
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
-    with pytest.raises(ValueError, match="backend 'numpy' needs an image on the CPU, got cuda"):
-        quantum_noise(torch.rand(1, 8, 8, device="cuda"), 1, backend="numpy")
-
-
-@pytest.mark.parametrize("sq", [1e-20, 0.01, 1.0, 4.0, 10.0, 100.0])
-def test_the_table_of_8_bit_films_is_the_general_way(sq: float) -> None:
-    film = torch.randint(0, 256, (3, 1, 200, 201), dtype=torch.uint8)
-    severities = torch.tensor([sq, 0.0, 2 * sq])
-    by_table = quantum_noise(film, severities, seed=4)
-    # a severity of the electronic noise, even 0, has no table
-    generally = radiographic_noise(film, severities, torch.zeros(3), seed=4)
-    assert torch.equal(by_table, generally)
-    assert torch.equal(by_table[1], film[1])
+    with pytest.raises(ValueError, match="backend 'numba' needs an image on the CPU, got cuda"):
+        quantum_noise(torch.rand(1, 8, 8, device="cuda"), 1, backend="numba")
 
 
 def test_triton_on_the_cpu_raises_and_does_not_fall_back() -> None:

@@ -1,7 +1,8 @@
-"""The study: what noise does to a trained model, and everything its examples are built from."""
+"""The study: what noise does to a trained model, and everything its examples are built from.
 
-from .evaluation.cells import read_table
-from .evaluation.stress import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
-from .report.page import write_report_of_table
+What it offers at its front door is listed in ``__init__.pyi`` and imported when first used.
+"""
 
-__all__ = ["IMAGENET_C", "MEDMNIST_C_CHEST", "read_table", "stress_test", "write_report_of_table"]
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,13 @@ def whole_file(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed processes left of :func:`whole_file`; nobody may be writing there."""
+    for path in folder.rglob(".*"):
+        if re.fullmatch(r"\..*\.[0-9a-f]{32}(\.[^.]*)?", path.name):
+            path.unlink()
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep other processes out of ``folder`` until the block or this process ends.
@@ -39,7 +47,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         BlockingIOError: another process is in there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
+    with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

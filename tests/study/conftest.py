@@ -29,6 +29,12 @@ def nih64_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def official_table() -> Path:
+    """The table of ChestX-ray14."""
+    return real_films("tables") / "Data_Entry_2017_v2020.csv.gz"
+
+
+@pytest.fixture(scope="session")
 def tb_data() -> Path:
     """Shenzhen's films for tuberculosis, in the layout of ChestX-ray14."""
     return real_films("tb")

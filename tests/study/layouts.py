@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
+
+from cxr_noise_transforms.study.films import chest_phantom
 
 # polygons asymmetric left to right and top to bottom, in the dataset's 1024-pixel coordinates
 RIGHT = np.array([[200, 200], [400, 150], [450, 600], [180, 700]], dtype=np.float64)
@@ -46,3 +49,21 @@ def write_table(
     root.mkdir(parents=True, exist_ok=True)
     (root / name).write_text("\n".join([HEADER, *lines]) + "\n")
     return root / name
+
+
+def write_ward(root: Path) -> Path:
+    """Six phantoms with masks, labels and patients, as the stress test takes them."""
+    for kind in ("films", "lungs", "heart"):
+        (root / kind / "ward").mkdir(parents=True)
+    for seed in range(6):
+        film, name = chest_phantom(seed, 64), f"ward/{seed:03}.png"
+        Image.fromarray(film.image).save(root / "films" / name)
+        # one kind of mask is stored as 0 and 255, the other as 0 and 1
+        Image.fromarray(film.lungs.astype(np.uint8) * 255).save(root / "lungs" / name)
+        Image.fromarray(film.heart.astype(np.uint8)).save(root / "heart" / name)
+    rows = pd.DataFrame({"image": [f"ward/{seed:03}.png" for seed in range(6)]})
+    rows.assign(patient=["a", "a", "b", "c", "d", "e"]).to_csv(root / "patients.csv", index=False)
+    rows.assign(sick=[0, 1, 0, 1, 0, 1], old=[1, 1, 0, 0, 1, 0]).to_csv(
+        root / "labels.csv", index=False
+    )
+    return root

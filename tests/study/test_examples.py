@@ -86,7 +86,7 @@ def test_a_script_writes_what_it_says_and_resumes(
     again = script(name, *arguments, *BRIEF, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("trained already") == count
-    assert "cell/s" not in again.stderr
+    assert "cell" not in again.stderr
     assert (out / "per_image.csv").read_bytes() == before
 
 
@@ -237,10 +237,9 @@ def test_another_call_into_the_same_folder_needs_the_same_settings(
     with monkeypatch.context() as patch:
         patch.setattr(Sweep, "_measure", interrupted)
         code, said = refused("cls_sweep.py", *common, *BRIEF)
-    assert code == "\n" + said.strip()
-    assert said.strip() == (
-        "Interrupted. What is finished is kept: the same command goes on from there."
-    )
+    assert code == 130
+    last = "Interrupted. What is finished is kept: the same command goes on from there."
+    assert said.splitlines()[-1] == last
     code, said = refused("cls_sweep.py", *common, *BRIEF, "--epochs", "2")
     assert "o/Edema-Nodule holds a sweep with other settings (epochs 1 there, 2 now)" in said
 

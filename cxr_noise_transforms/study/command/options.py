@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,9 @@ import torch
 
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.processes import joined, rank
+
+from .arguments import count
+from .terminal import in_sentences
 
 Profiles = Mapping[str, Mapping[str, Any]]
 
@@ -33,6 +33,8 @@ def sweep_parser(
     )
     add("--profile", choices=profiles, default=next(iter(profiles)), help="defaults of the rest")
     add("--size", type=count, help="side of the films in pixels, a multiple of 32")
+    add("--levels", type=count, metavar="N",
+        help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add("--epochs", type=count, help="at most; training stops early")
     add("--learning-rate", type=float)
     add("--swa-start", type=count, metavar="EPOCH", help="first epoch of the weight average")
@@ -80,6 +82,7 @@ def sweep_settings(chosen: argparse.Namespace) -> dict[str, Any]:
     options = {
         "dataset_dir": str(chosen.data) if chosen.data else None,
         "size": chosen.size,
+        "levels": chosen.levels,
         "phantoms": chosen.phantoms,
         "seed": chosen.seed,
     }
@@ -116,23 +119,10 @@ def films_of(chosen: argparse.Namespace) -> str:
     return f"{chosen.phantoms} phantoms"
 
 
-def say_written(written: Iterable[Path], start: float) -> None:
-    """Say how long it took since ``start`` of the monotonic clock, and what was written."""
-    print(f"Finished in {time.monotonic() - start:.0f} s. Wrote")
-    for path in written:
-        print(f"  {path}")
-
-
 def run(main: Callable[[], None]) -> None:
-    """Run a script's ``main``; what it refuses or warns of is one sentence."""
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-    try:
-        with joined():
-            main()
-    except KeyboardInterrupt:
-        sys.exit("\nInterrupted. What is finished is kept: the same command goes on from there.")
-    except (OSError, TypeError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    """Run a script's ``main``, in one process or in each that ``torchrun`` started."""
+    with in_sentences(), joined():
+        main()
 
 
 def _share(text: str) -> tuple[int, int]:
@@ -141,11 +131,3 @@ def _share(text: str) -> tuple[int, int]:
     if not 0 <= number < shares:
         raise argparse.ArgumentTypeError(f"must be I/N with I from 0 to N - 1, got {text}")
     return number, shares
-
-
-def count(text: str) -> int:
-    """A whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return number

@@ -1,7 +1,7 @@
 """Stress-test a trained model on a folder of films.
 
-python -m cxr_noise_transforms.study.command.stress model.pt --films DIR --masks lungs=DIR heart=DIR
-python -m cxr_noise_transforms.study.command.stress module:model --films DIR --labels labels.csv
+cxr-noise stress model.pt --films DIR --masks lungs=DIR heart=DIR
+cxr-noise stress package.module:model --films DIR --labels labels.csv
 """
 
 from __future__ import annotations
@@ -12,86 +12,100 @@ import importlib
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
+from .arguments import count
+from .terminal import say_written
 
-from cxr_noise_transforms import LADDER
-from cxr_noise_transforms.study.evaluation.measures import MEASURES
-from cxr_noise_transforms.study.evaluation.stress import (
-    IMAGENET_C,
-    MEDMNIST_C_CHEST,
-    Cell,
-    stress_test,
-)
-from cxr_noise_transforms.study.files import whole_file
-from cxr_noise_transforms.study.films.folders import LabelledFolder, MaskedFolder
-from cxr_noise_transforms.study.report.answers import headline
-from cxr_noise_transforms.study.report.findings import find
-from cxr_noise_transforms.study.report.markdown import markdown, write_table
-from cxr_noise_transforms.study.report.page import write_report_of_findings
-from cxr_noise_transforms.study.statistics.summaries import severity_table
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
 
-from .options import count, run, say_written
+    from cxr_noise_transforms.study.films import LabelledFolder, MaskedFolder
 
-_GRIDS = {"ladder": LADDER, "imagenet-c": IMAGENET_C, "medmnist-c": MEDMNIST_C_CHEST}
+_TASKS = ("segmentation", "segmentation-distance", "binary", "multilabel", "multiclass")
+_GRIDS = ("ladder", "imagenet-c", "medmnist-c")
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
     """Measure, print the table, and say what was written where."""
-    chosen = _arguments()
+    chosen = _arguments(arguments)
     start = time.monotonic()
-    dataset: MaskedFolder | LabelledFolder
+    from cxr_noise_transforms.study.processes import joined
+    from cxr_noise_transforms.study.report.answers import headline
+    from cxr_noise_transforms.study.report.findings import find
+    from cxr_noise_transforms.study.report.markdown import markdown, write_table
+    from cxr_noise_transforms.study.report.page import write_report_of_findings
+    from cxr_noise_transforms.study.statistics.summaries import severity_table
+
+    with joined():
+        films = _films(chosen)
+        print(f"{chosen.model}: {len(films)} films, {chosen.size} x {chosen.size}")
+        table = _measure(chosen, films)
+        summary = severity_table(table, weights="given")
+        about = {
+            "Model": chosen.model,
+            "Films": f"{len(films)} of {chosen.films}, {chosen.size} x {chosen.size}",
+            "Made with": shlex.join(["cxr-noise", "stress", *arguments]),
+        }
+        title, findings = f"{_name(chosen.model)} under noise", find(table)
+        written = [
+            chosen.out / "per_image.csv",
+            *write_table(summary, chosen.out / "summary"),
+            *write_report_of_findings(chosen.out, findings, title, about),
+        ]
+    print(markdown(summary))
+    print(*headline(findings), sep="\n")
+    say_written(written, start)
+    return 0
+
+
+def _films(chosen: argparse.Namespace) -> MaskedFolder | LabelledFolder:
+    from cxr_noise_transforms.study.films import LabelledFolder, MaskedFolder
+
     if chosen.masks:
-        dataset = MaskedFolder(chosen.films, dict(chosen.masks), chosen.size, chosen.patients)
-    else:
-        classes = chosen.task == "multiclass"
-        dataset = LabelledFolder(chosen.films, chosen.labels, chosen.size, classes=classes)
-    labels = None if chosen.task == "multiclass" else dataset.labels
-    model = _load(chosen.model, chosen.device)
-    print(f"{chosen.model}: {len(dataset)} films, {chosen.size} x {chosen.size}")
+        return MaskedFolder(
+            chosen.films, dict(chosen.masks), chosen.size, chosen.patients, levels=chosen.levels
+        )
+    classes = chosen.task == "multiclass"
+    return LabelledFolder(
+        chosen.films, chosen.labels, chosen.size, classes=classes, levels=chosen.levels
+    )
+
+
+def _measure(chosen: argparse.Namespace, films: MaskedFolder | LabelledFolder) -> pd.DataFrame:
+    from torch.utils.data import DataLoader
+
+    from cxr_noise_transforms import LADDER
+    from cxr_noise_transforms.study import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
+    from cxr_noise_transforms.study.files import whole_file
+
+    grids = dict(zip(_GRIDS, (LADDER, IMAGENET_C, MEDMNIST_C_CHEST), strict=True))
     table = stress_test(
-        model,
-        DataLoader(dataset, batch_size=chosen.batch_size, num_workers=chosen.workers),
+        _load(chosen.model, chosen.device),
+        DataLoader(films, batch_size=chosen.batch_size, num_workers=chosen.workers),
         chosen.task,
-        labels=labels,
-        cells=chosen.cells,
+        labels=None if chosen.task == "multiclass" else films.labels,
+        cells=[cell for one in chosen.cells for cell in grids.get(one, [one])],
         noise_seeds=range(chosen.noise_seeds),
         channels=chosen.channels,
         mean=chosen.mean,
         std=chosen.std,
         device=chosen.device,
         out=chosen.out / "cells",
-        about={"network": Path(chosen.model).stem, "size": chosen.size, **_file(chosen.model)},
+        about={"network": _name(chosen.model), "size": chosen.size, **_file(chosen.model)},
         cells_at_once=chosen.cells_at_once,
     )
     with whole_file(chosen.out / "per_image.csv") as beside:
         table.to_csv(beside, index=False)
-    summary = severity_table(table, weights="given")
-    about = {
-        "Model": chosen.model,
-        "Films": f"{len(dataset)} of {chosen.films}, {chosen.size} x {chosen.size}",
-        "Made with": shlex.join(
-            ["python", "-m", "cxr_noise_transforms.study.command.stress", *sys.argv[1:]]
-        ),
-    }
-    title, findings = f"{Path(chosen.model).stem} under noise", find(table)
-    written = [
-        chosen.out / "per_image.csv",
-        *write_table(summary, chosen.out / "summary"),
-        *write_report_of_findings(chosen.out, findings, title, about),
-    ]
-    print(markdown(summary))
-    print(*headline(findings), sep="\n")
-    say_written(written, start)
+    return table
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m cxr_noise_transforms.study.command.stress",
+        prog="cxr-noise stress",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -105,8 +119,10 @@ def _arguments() -> argparse.Namespace:
     truth.add_argument("--masks", nargs="+", type=_named, metavar="LABEL=DIR")
     truth.add_argument("--labels", type=Path, metavar="CSV", help="columns image and labels")
     add("--patients", type=Path, metavar="CSV", help="with --masks: columns image and patient")
-    add("--task", choices=MEASURES)
+    add("--task", choices=_TASKS, help="default: segmentation with --masks, else multilabel")
     add("--size", type=count, default=512, help="side of the films in pixels")
+    add("--levels", type=count, metavar="N",
+        help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add("--cells", nargs="+", default=["ladder"], metavar="GRID|SQ,SE",
         help=f"{', '.join(_GRIDS)}, or pairs such as 0,0 4,0 0,4")  # fmt: skip
     add("--noise-seeds", type=count, default=3, metavar="N", help="repetitions of the noise")
@@ -118,12 +134,12 @@ def _arguments() -> argparse.Namespace:
     add("--cells-at-once", type=count, default=1, help="cells measured in one reading of the films")
     add("--device", help="torch device; default: CUDA where there is one")
     add("--out", type=Path, default=Path("runs") / "stress", help="folder of the results")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     chosen.task = chosen.task or ("segmentation" if chosen.masks else "multilabel")
     if chosen.task.startswith("segmentation") != bool(chosen.masks):
         parser.error("--task segmentation needs --masks, any other task --labels")
-    chosen.cells = [cell for text in chosen.cells for cell in _cells(text, parser)]
-    if (0.0, 0.0) not in chosen.cells:
+    chosen.cells = [_cell(text, parser) for text in chosen.cells]
+    if not {(0.0, 0.0), *_GRIDS} & set(chosen.cells):
         parser.error("--cells must have the clean cell 0,0")
     return chosen
 
@@ -135,14 +151,18 @@ def _named(text: str) -> tuple[str, Path]:
     return label, Path(folder)
 
 
-def _cells(text: str, parser: argparse.ArgumentParser) -> list[Cell]:
+def _cell(text: str, parser: argparse.ArgumentParser) -> str | tuple[float, float]:
     if text in _GRIDS:
-        return list(_GRIDS[text])
+        return text
     try:
         sq, se = (float(number) for number in text.split(","))
     except ValueError:
         parser.error(f"--cells must be {', '.join(_GRIDS)} or SQ,SE, got {text}")
-    return [(sq, se)]
+    return sq, se
+
+
+def _name(model: str) -> str:
+    return model if ":" in model else Path(model).stem
 
 
 def _file(model: str) -> dict[str, str]:
@@ -152,6 +172,8 @@ def _file(model: str) -> dict[str, str]:
 
 
 def _load(name: str, device: str | None) -> Callable[[Tensor], Tensor]:
+    import torch
+
     if ":" in name:
         module, _, attribute = name.partition(":")
         # a script beside the shell's folder
@@ -171,7 +193,3 @@ def _load(name: str, device: str | None) -> Callable[[Tensor], Tensor]:
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ValueError(f"{name} must be a TorchScript file: {reason}") from error
-
-
-if __name__ == "__main__":
-    run(main)

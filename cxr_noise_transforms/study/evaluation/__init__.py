@@ -5,7 +5,8 @@ networks and measures each of them in every cell.
 """
 
 from .cells import read_table
-from .inference import SaveMasks, SaveScores
+from .checkpoint import trained_network
+from .inference import LoadOrTell, SaveMasks, SaveScores, TellUnread
 from .measures import MEASURES, Measured
 from .stress import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
 from .sweep import Sweep
@@ -14,10 +15,13 @@ __all__ = [
     "IMAGENET_C",
     "MEASURES",
     "MEDMNIST_C_CHEST",
+    "LoadOrTell",
     "Measured",
     "SaveMasks",
     "SaveScores",
     "Sweep",
+    "TellUnread",
     "read_table",
     "stress_test",
+    "trained_network",
 ]

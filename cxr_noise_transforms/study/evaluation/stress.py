@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from cxr_noise_transforms import LADDER, RadiographicNoise
 from cxr_noise_transforms.monai import NoisyBatch
 from cxr_noise_transforms.study.predictions import refuse_nan
 from cxr_noise_transforms.study.processes import agreed, rank, wait, world
+from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
 
 from .cells import CellStore
@@ -141,9 +141,9 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     missing = agreed([one for one, table in tables.items() if table is None])
     films = {store.images(*one) for one in tables if one not in missing} if store else set()
     _check_one_set(films, out)
-    hidden = rank() != 0 or not missing
     name = " ".join(str(about[key]) for key in ("network", "weights") if key in about)
-    with tqdm(total=len(missing), desc=name, unit="cell", disable=hidden) as bar:
+    before = len(todo) - len(missing)
+    with Progress(name, len(todo), "cell", done=before, hidden=rank() != 0) as progress:
         for start in range(0, len(missing), cells_at_once):
             group = missing[start : start + cells_at_once]
             prepares = [
@@ -160,7 +160,7 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
                 tables[(sq, se), seed] = table = rows.assign(**columns)[list(COLUMNS)]
                 if store is not None and rank() == 0:
                     store.write((sq, se), seed, table, digest)
-                bar.update()
+                progress.step(f"sq={sq:g}, se={se:g}, noise seed {seed}")
     # a rank that looks for the files finds what the first has written
     wait()
     empty = pd.DataFrame(columns=list(COLUMNS))

@@ -8,6 +8,7 @@ from .cache import cached
 from .chestxray14 import PAIRS, LoadLabelledFilm, classification_films
 from .folders import LabelledFolder, LoadFolderFilm, MaskedFolder, folder_films
 from .landmark import ORGANS, LoadMaskedFilm, organ_names, segmentation_films
+from .noisy import apply_noise, replay_noise
 from .phantom import chest_phantom
 from .reader import read_grey
 from .record import Film
@@ -22,6 +23,7 @@ __all__ = [
     "LoadLabelledFilm",
     "LoadMaskedFilm",
     "MaskedFolder",
+    "apply_noise",
     "cached",
     "chest_phantom",
     "classification_films",
@@ -29,6 +31,7 @@ __all__ = [
     "open_split",
     "organ_names",
     "read_grey",
+    "replay_noise",
     "segmentation_films",
     "split_by_patient",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,7 +42,7 @@ def cached(films: Sequence[Film], transform: Loader, cache: str | Path = "memory
         cache: ``"memory"`` keeps the films there and reads them now, ``"none"`` reads each film
             anew, and anything else names a folder that keeps them on disk, one file per film.
             An entry is used only for the same film record, loader, size and data folder, and
-            while the files it was made of have not changed.
+            while the files it was made of have not changed; one that cannot be read is made anew.
 
     Raises:
         ValueError: ``cache`` is a file.
@@ -64,10 +65,13 @@ class _DiskDataset(PersistentDataset):
 
     def _cachecheck(self, item_transformed: Film) -> dict[str, Any]:
         entry = self.cache_dir / f"{self.hash_func(item_transformed)}.pt"
-        if not entry.is_file():
-            with whole_file(entry) as beside:
-                torch.save(self._pre_transform(item_transformed), beside)
-        return torch.load(entry, weights_only=True)
+        # what a full or failing disk has left of a file fails in the unpickler in any way
+        with suppress(Exception):
+            return torch.load(entry, weights_only=True)
+        film = self._pre_transform(item_transformed)
+        with whole_file(entry) as beside:
+            torch.save(film, beside)
+        return film
 
 
 def _entry_name(loader: Loader, film: Film) -> str:

@@ -1,35 +1,19 @@
-"""Check a data folder before it is used, and write its split as a MONAI datalist.
+"""What a data folder holds, whether it can be used, and its split as a MONAI datalist.
 
-python -m cxr_noise_transforms.study.films.check DIR [--organs lungs | --pair "Effusion / Edema"]
-
-It tells the Landmark dataset from ChestX-ray14 by the layout, reads every film, and exits with 1
-if something must be mended.
+The Landmark dataset is told from ChestX-ray14 by the layout.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
-import sys
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing.pool import ThreadPool
-from os import cpu_count
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from PIL import Image
-from tqdm import tqdm
-
-from cxr_noise_transforms.study.files import whole_file
+from typing import Any
 
 from .chestxray14 import (
     PAIRS,
     TABLES,
-    classification_films,
     finding_counts,
     image_places,
     pair_films,
@@ -39,17 +23,13 @@ from .chestxray14 import (
 from .landmark import (
     CONTOURS,
     ORGANS,
-    LoadMaskedFilm,
     annotated_films,
     contour_files,
-    segmentation_films,
 )
-from .reader import read_grey
+from .looks import few, look_at
 from .record import Film
 from .splits import Split, split_by_patient
 
-# films are reduced to this side to see that they can be read
-_SIZE = 64
 _MONAI_PARTS = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -71,13 +51,16 @@ class Report:
         return "\n".join([*self.facts, verdict, *problems])
 
 
-def check(data_dir: str | Path, *, seed: int = 0, workers: int = 1) -> Report:
+def check(
+    data_dir: str | Path, *, seed: int = 0, workers: int = 1, levels: int | None = None
+) -> Report:
     """Look at everything in a data folder: its tables, its landmarks, and every film.
 
     Args:
         data_dir: folder of the Landmark dataset or of ChestX-ray14.
         seed: of the splits that are tried.
         workers: threads that read the films.
+        levels: see :func:`read_grey`; where it is needed, the report says so.
 
     Raises:
         FileNotFoundError: no such folder, or of neither layout.
@@ -89,7 +72,9 @@ def check(data_dir: str | Path, *, seed: int = 0, workers: int = 1) -> Report:
         films = _check_landmark(root, report, seed)
     else:
         films = _check_chestxray14(root, report, seed)
-    _check_images(root, films, report, workers)
+    facts, problems = look_at(root, films, workers, levels)
+    report.facts += facts
+    report.problems += problems
     return report
 
 
@@ -131,65 +116,6 @@ def datalist(split: Split, organs: str | None = None) -> dict[str, list[dict[str
     return {_MONAI_PARTS[part]: films for part, films in split.items()}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the report and write the datalist; 1 if something must be mended, otherwise 0."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if options.workers < 1:
-        parser.error(f"--workers must be at least 1, got {options.workers}")
-    report = Report()
-    try:
-        landmark = is_landmark(options.data_dir)
-        if options.pair and landmark:
-            parser.error("--pair is for ChestX-ray14, DIR holds the Landmark dataset: use --organs")
-        if options.organs and not landmark:
-            parser.error("--organs is for the Landmark dataset, DIR holds ChestX-ray14: use --pair")
-        if options.out and not (landmark or options.pair):
-            parser.error("--out needs --pair: the films of which findings?")
-        report = check(options.data_dir, seed=options.seed, workers=options.workers)
-        if not report.problems and (options.out or options.organs or options.pair):
-            _write_datalist(options, report, landmark=landmark)
-    except (OSError, ValueError) as error:
-        report.problems.append(str(error))
-    if report.problems and options.out:
-        report.facts.append(f"{options.out} is not written")
-    print(report)  # noqa: T201
-    return int(len(report.problems) > 0)
-
-
-def _write_datalist(options: argparse.Namespace, report: Report, *, landmark: bool) -> None:
-    root, organs = options.data_dir, None
-    if landmark:
-        organs = options.organs or "lungs"
-        films = segmentation_films(root, organs)
-    else:
-        films = classification_films(root, options.pair, with_others=options.with_others)
-    split = split_by_patient(films, options.seed, by="source" if landmark else "label")
-    sizes = ", ".join(f"{_MONAI_PARTS[part]} {len(films)}" for part, films in split.items())
-    report.facts.append(f"{organs or options.pair}: {sizes}")
-    if options.out:
-        with whole_file(options.out) as beside:
-            beside.write_text(json.dumps(datalist(split, organs), indent=1))
-        report.facts.append(f"{options.out} is written")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m cxr_noise_transforms.study.films.check",
-        description="Check the films of a data folder; exits with 1 if something must be mended.",
-    )
-    add = parser.add_argument
-    add("data_dir", metavar="DIR", type=Path, help="Landmark dataset or ChestX-ray14")
-    task = parser.add_mutually_exclusive_group()
-    task.add_argument("--organs", choices=ORGANS, help="task on the Landmark dataset")
-    task.add_argument("--pair", metavar="'A / B'", help="task on ChestX-ray14: two findings")
-    add("--with-others", action="store_true", help="the pair's films may show other findings too")
-    add("--out", type=Path, metavar="FILE", help="MONAI datalist to write: the task's split")
-    add("--seed", type=int, default=0, help="of the split")
-    add("--workers", type=int, default=cpu_count(), help="threads that read films")
-    return parser
-
-
 def _check_landmark(root: Path, report: Report, seed: int) -> list[tuple[Film, str]]:
     """Facts about the annotations; the films, each with the organs that it has in full."""
     report.facts.append(f"Landmark dataset in {root}")
@@ -204,10 +130,10 @@ def _check_landmark(root: Path, report: Report, seed: int) -> list[tuple[Film, s
         chosen = [film for film, full in films if set(names) <= set(ORGANS.get(full, ()))]
         report.facts.append(f"{organs}: {_count(chosen, 'source')}; {_splittable(chosen, seed)}")
     if bare:
-        report.problems.append(f"films without landmarks: {_few(bare)}")
+        report.problems.append(f"films without landmarks: {few(bare)}")
     lonely = {path.stem for path in root.glob("landmarks/*/*.npy")} - {f["id"] for f, _ in films}
     if lonely:
-        report.facts.append(f"landmarks without an image: {_few(sorted(lonely))}")
+        report.facts.append(f"landmarks without an image: {few(sorted(lonely))}")
     return films
 
 
@@ -233,67 +159,15 @@ def _check_chestxray14(root: Path, report: Report, seed: int) -> list[tuple[Film
         )
     missing = [image for image in table["image"] if image not in places]
     if missing:
-        report.problems.append(f"images missing of {len(table)} in the table: {_few(missing)}")
+        report.problems.append(f"images missing of {len(table)} in the table: {few(missing)}")
     extra = sorted(places.keys() - set(table["image"]))
     if extra:
-        report.facts.append(f"images that the table does not name: {_few(extra)}")
+        report.facts.append(f"images that the table does not name: {few(extra)}")
     return [
         ({"id": image, "patient": patient, "image": places[image]}, "")
         for image, patient in zip(table["image"], table["patient"], strict=True)
         if image in places
     ]
-
-
-class _Look(NamedTuple):
-    """What reading a film showed: its size and mode, a digest of the file, or what went wrong."""
-
-    form: str = ""
-    digest: str = ""
-    error: str = ""
-
-
-def _check_images(root: Path, films: list[tuple[Film, str]], report: Report, workers: int) -> None:
-    forms: Counter[str] = Counter()
-    same: dict[str, list[Film]] = defaultdict(list)
-    errors = []
-    with ThreadPool(workers) as pool:
-        # decoding and hashing run beside each other, for they hold no lock of the interpreter's
-        looks = pool.imap(partial(_look, root), films, chunksize=16)
-        for (film, _), look in zip(films, tqdm(looks, "films", len(films)), strict=True):
-            if look.error:
-                errors.append(look.error)
-            else:
-                forms[look.form] += 1
-                same[look.digest].append(film)
-    report.facts.append(
-        "images: " + ", ".join(f"{form} {count}" for form, count in forms.most_common(8))
-    )
-    if errors:
-        report.problems.append(f"films that cannot be used: {_few(errors)}")
-    copies: dict[bool, list[str]] = {False: [], True: []}
-    for group in same.values():
-        if len(group) > 1:
-            shared = len({film["patient"] for film in group}) > 1
-            copies[shared].append(" = ".join(film["id"] for film in group))
-    if copies[False]:
-        report.facts.append(f"identical files of one patient: {_few(copies[False])}")
-    if copies[True]:
-        report.problems.append(f"identical files of different patients: {_few(copies[True])}")
-
-
-def _look(root: Path, film_and_organs: tuple[Film, str]) -> _Look:
-    film, organs = film_and_organs
-    path = root / film["image"]
-    try:
-        if organs:
-            LoadMaskedFilm(_SIZE, organs, root)(film)
-        else:
-            read_grey(path, _SIZE, pad=True)
-        with Image.open(path) as image:
-            form = f"{image.width} x {image.height} {image.mode}"
-        return _Look(form, hashlib.sha256(path.read_bytes()).hexdigest())
-    except (OSError, ValueError) as error:
-        return _Look(error=str(error))
 
 
 def _describe(films: list[Film], report: Report) -> None:
@@ -318,12 +192,3 @@ def _splittable(films: list[Film], seed: int, by: str = "source") -> str:
     except ValueError as error:
         return f"cannot be split: {str(error).split(' (')[0]}"
     return "can be split"
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f", and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{len(names)} ({', '.join(names[:3])}{more})"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

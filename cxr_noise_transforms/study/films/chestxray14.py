@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from monai.transforms import Transform
 
+from .names import is_film
 from .pathology import FINDINGS
 from .phantom import chest_phantom
 from .reader import read_grey
@@ -99,6 +100,7 @@ class LoadLabelledFilm(Transform):
         size: side of the square in pixels.
         data_dir: folder of ChestX-ray14, ``None`` for phantom films.
         pad: put a film that is not square in the middle of a black square, instead of refusing.
+        levels: see :func:`read_grey`.
 
     Returns:
         The film's ``id``, ``patient``, ``source`` and ``finding``, an ``image`` ``(1, size,
@@ -108,8 +110,16 @@ class LoadLabelledFilm(Transform):
         ValueError: the image is unreadable or not square; the message names the file.
     """
 
-    def __init__(self, size: int, data_dir: str | Path | None = None, *, pad: bool = False) -> None:
+    def __init__(
+        self,
+        size: int,
+        data_dir: str | Path | None = None,
+        *,
+        pad: bool = False,
+        levels: int | None = None,
+    ) -> None:
         self.size = size
+        self.levels = levels
         self.data_dir = None if data_dir is None else Path(data_dir)
         self.pad = pad
 
@@ -119,7 +129,8 @@ class LoadLabelledFilm(Transform):
             finding = None if film["finding"] == _NO_FINDING else film["finding"]
             image = chest_phantom(film["seed"], self.size, finding).image
         else:
-            image = read_grey(self.data_dir / film["image"], self.size, pad=self.pad)
+            path = self.data_dir / film["image"]
+            image = read_grey(path, self.size, pad=self.pad, levels=self.levels)
         return {
             **loaded(film, image),
             "finding": film["finding"],
@@ -146,18 +157,27 @@ def pair_names(pair: str) -> tuple[str, str]:
 
 
 def read_table(root: Path) -> pd.DataFrame:
-    """The table of a ChestX-ray14 folder: ``image``, ``findings`` (a set), ``patient``, ``source``.
+    """The table of a ChestX-ray14 folder, see :func:`read_findings`.
 
     Raises:
         FileNotFoundError: no such folder or table.
-        ValueError: unreadable, without a column that is needed, with an empty cell in one, or
-            with two rows of one image.
+        ValueError: the table is not what it should be.
     """
     if not root.is_dir():
         raise FileNotFoundError(f"data folder {root} does not exist; expected {_LAYOUT}")
     path = next((root / name for name in TABLES if (root / name).is_file()), None)
     if path is None:
         raise FileNotFoundError(f"data folder {root} has no table of findings: expected {_LAYOUT}")
+    return read_findings(path)
+
+
+def read_findings(path: Path) -> pd.DataFrame:
+    """A table of ChestX-ray14: ``image``, ``findings`` (a set), ``patient``, ``source``.
+
+    Raises:
+        ValueError: unreadable, without a column that is needed, with an empty cell in one, or
+            with two rows of one image.
+    """
     try:
         # index_col: rows may end in a comma that the header lacks
         table = pd.read_csv(
@@ -250,7 +270,7 @@ def image_places(root: Path) -> dict[str, str]:
         # listed once: a question per row would take minutes on a network's disk
         with os.scandir(root / folder) as entries:
             for entry in entries:
-                if not entry.name.lower().endswith((".png", ".jpg", ".jpeg")):
+                if not is_film(entry):
                     continue
                 if entry.name in places:
                     raise ValueError(

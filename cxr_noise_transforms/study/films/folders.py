@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from monai.transforms import Transform
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .reader import fitted, open_film, read_grey
+from .names import ENDINGS, called, is_film
+from .reader import fitted, open_film, read_grey, stored_size
 
 _NO_LABEL = ("image", "patient", "source")
 
@@ -23,14 +25,16 @@ class MaskedFolder(Dataset):
 
     Args:
         films: folder of images, also in folders below.
-        masks: name of each label and the folder of its masks, PNG, 0 where the label is not.
+        masks: name of each label and the folder of its masks, PNG, 0 where the label is not; a
+            mask may be smaller or larger than its film, in the same proportion.
         size: side of the square in pixels that films and masks are resized to.
         patients: CSV with the columns ``image`` and ``patient``; without it every film counts as
             a patient of its own.
+        levels: see :func:`read_grey`.
 
     Raises:
         FileNotFoundError: a folder has no films, or a film has no mask.
-        ValueError: the table lacks a column or a film.
+        ValueError: a film and its mask differ in shape, or the table lacks a column or a film.
     """
 
     def __init__(
@@ -39,14 +43,17 @@ class MaskedFolder(Dataset):
         masks: Mapping[str, str | Path],
         size: int,
         patients: str | Path | None = None,
+        *,
+        levels: int | None = None,
     ) -> None:
         self.films = folder_films(films)
         self.masks = {label: Path(folder) for label, folder in masks.items()}
         self.labels = list(masks)
         self.size = size
+        self.levels = levels
         self.patients = {film["id"]: film["id"] for film in self.films}
         if patients is not None:
-            self.patients = _patients(patients, list(self.patients))
+            self.patients = _patients(patients, self.films)
         for label, folder in self.masks.items():
             missing = [f["id"] for f in self.films if not (folder / f"{f['id']}.png").is_file()]
             if missing:
@@ -54,6 +61,9 @@ class MaskedFolder(Dataset):
                     f"{len(missing)} of {len(self.films)} films have no mask of {label} in "
                     f"{folder}, the first is {missing[0]}.png"
                 )
+        for film in self.films:
+            for folder in self.masks.values():
+                _refuse_other_shape(Path(film["image"]), folder / f"{film['id']}.png")
 
     def __len__(self) -> int:
         """Number of films."""
@@ -66,7 +76,7 @@ class MaskedFolder(Dataset):
         return {
             "id": film["id"],
             "patient": self.patients[film["id"]],
-            "image": _signal(film["image"], self.size),
+            "image": _signal(film["image"], self.size, self.levels),
             "label": torch.from_numpy(np.stack(masks).astype(np.float32)),
         }
 
@@ -78,51 +88,49 @@ class LabelledFolder(Dataset):
         films: folder of images, also in folders below.
         table: CSV with the column ``image``, the file's path below ``films`` with or without
             ending; optional ``patient`` and ``source``; every other column is a label of 0 and 1,
-            or the one column is a class number.
+            or the one column is a class number. A label may be -1, uncertain, or empty, missing,
+            which is NaN.
         size: side of the square in pixels.
         classes: whether the one label column holds class numbers.
+        levels: see :func:`read_grey`.
 
     Raises:
         FileNotFoundError: a film of the table is not in the folder.
-        ValueError: the table cannot be read, lacks columns, or a label is no number.
+        ValueError: the table cannot be read, lacks columns or names a film twice, or a label is no
+            such number, or there is a class that no film has.
     """
 
     def __init__(
-        self, films: str | Path, table: str | Path, size: int, *, classes: bool = False
+        self,
+        films: str | Path,
+        table: str | Path,
+        size: int,
+        *,
+        classes: bool = False,
+        levels: int | None = None,
     ) -> None:
         self.size = size
-        try:
-            rows = pd.read_csv(table, dtype=dict.fromkeys(_NO_LABEL, str))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"cannot read {table}: {error}") from error
-        self.labels = [name for name in rows if name not in _NO_LABEL]
-        if "image" not in rows or not self.labels:
+        self.levels = levels
+        self.rows = _read_table(table)
+        self.labels = [name for name in self.rows if name not in _NO_LABEL]
+        if not self.labels:
             raise ValueError(
-                f"{table} must have the column image and one column per label, "
-                f"has {', '.join(rows)}"
+                f"{table} must have one column per label, has {', '.join(self.rows)} alone"
             )
-        for label in self.labels:
-            allowed = rows[label] >= 0 if classes else rows[label].isin((0, 1))
-            if not pd.api.types.is_numeric_dtype(rows[label]) or not allowed.all():
-                raise ValueError(
-                    f"column {label} of {table} must be "
-                    f"{'a class number' if classes else '0 or 1'} in every row"
-                )
-        if "patient" in rows and rows.patient.isna().any():
-            raise ValueError(
-                f"{table} must have a patient in every row or no such column, "
-                f"image {rows.image[rows.patient.isna()].iloc[0]} has none"
-            )
-        found = {film["id"]: film["image"] for film in folder_films(films)}
-        names = [str(Path(image).with_suffix("")) for image in rows.image]
-        missing = [name for name in names if name not in found]
+        found = folder_films(films)
+        names = called(found)
+        missing = [name for name in self.rows.image if name not in names]
         if missing:
             raise FileNotFoundError(
-                f"{len(missing)} of {len(names)} films of {table} are not in {films}, "
+                f"{len(missing)} of {len(self.rows)} films of {table} are not in {films}, "
                 f"the first is {missing[0]}"
             )
-        self.rows = rows
-        self.films = [{"id": name, "image": found[name]} for name in names]
+        ids = [names[name] for name in self.rows.image]
+        _refuse_repeated(ids, table)
+        by_id = {film["id"]: film for film in found}
+        self.films = [by_id[film] for film in ids]
+        for label in self.labels:
+            _check_label(self.rows[label], f"column {label} of {table}", classes=classes)
 
     def __len__(self) -> int:
         """Number of films."""
@@ -134,40 +142,15 @@ class LabelledFolder(Dataset):
         label = torch.tensor([float(row[label]) for label in self.labels])
         return {
             "id": film["id"],
-            "patient": str(row.get("patient", film["id"])),
+            "patient": row.get("patient", film["id"]),
             "source": str(row.get("source", "")),
-            "image": _signal(film["image"], self.size),
+            "image": _signal(film["image"], self.size, self.levels),
             "label": label,
         }
 
 
-def _patients(table: str | Path, films: list[str]) -> dict[str, str]:
-    try:
-        rows = pd.read_csv(table, dtype=str)
-        named = dict(zip(rows["image"], rows["patient"], strict=True))
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{table} must be a CSV with image and patient: {error!r}") from error
-    found = {str(Path(str(image)).with_suffix("")): patient for image, patient in named.items()}
-    missing = [film for film in films if not isinstance(found.get(film), str)]
-    if missing:
-        raise ValueError(f"{table} names no patient for {len(missing)} films, as {missing[0]}")
-    return {film: found[film] for film in films}
-
-
-def _mask(path: Path, size: int) -> np.ndarray:
-    # any value but 0 is the label: masks are stored as 0 and 1 or as 0 and 255
-    return fitted(open_film(path).convert("L").point(lambda value: 255 * (value > 0)), size) >= 128
-
-
-def _signal(path: str, size: int) -> Tensor:
-    return torch.from_numpy(read_grey(Path(path), size, pad=True))[None].float() / 255
-
-
-_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-
-
 def folder_films(folder: str | Path) -> list[dict[str, str]]:
-    """The image files of a folder and of the folders in it, by name.
+    """The image files of a folder and of the folders in it, by name; hidden ones are passed by.
 
     Raises:
         FileNotFoundError: no such folder, or no image file in it.
@@ -176,19 +159,20 @@ def folder_films(folder: str | Path) -> list[dict[str, str]]:
     root = Path(folder)
     if not root.is_dir():
         raise FileNotFoundError(f"folder of films {root} does not exist")
-    files = sorted(path for path in root.rglob("*") if path.suffix.lower() in _ENDINGS)
+    inside = [path.relative_to(root) for path in sorted(root.rglob("*")) if is_film(path)]
+    files = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
     if not files:
-        raise FileNotFoundError(f"folder {root} holds no film ({', '.join(_ENDINGS)})")
+        raise FileNotFoundError(f"folder {root} holds no film ({', '.join(ENDINGS)})")
     named: dict[str, Path] = {}
     for path in files:
-        name = str(path.relative_to(root).with_suffix(""))
+        name = path.with_suffix("").as_posix()
         if name in named:
             raise ValueError(
                 f"films in {root} must differ in more than their ending, "
                 f"got {named[name].name} and {path.name}"
             )
         named[name] = path
-    return [{"id": name, "image": str(path)} for name, path in named.items()]
+    return [{"id": name, "image": str(root / path)} for name, path in named.items()]
 
 
 class LoadFolderFilm(Transform):
@@ -196,15 +180,98 @@ class LoadFolderFilm(Transform):
 
     Args:
         size: side of the square in pixels.
+        levels: see :func:`read_grey`.
 
     Returns:
         The film's ``id`` and file, and an ``image`` ``(1, size, size)``, uint8.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, levels: int | None = None) -> None:
         self.size = size
+        self.levels = levels
 
     def __call__(self, film: Mapping[str, Any]) -> dict[str, Any]:
         """The film's image as a tensor."""
-        image = read_grey(Path(film["image"]), self.size, pad=True)
+        image = read_grey(Path(film["image"]), self.size, pad=True, levels=self.levels)
         return {"id": film["id"], "file": film["image"], "image": torch.from_numpy(image)[None]}
+
+
+def _read_table(table: str | Path, *more: str) -> pd.DataFrame:
+    """A CSV with a film in every row, and the patient too where there is that column."""
+    try:
+        rows = pd.read_csv(table, dtype=dict.fromkeys(_NO_LABEL, str))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read {table}: {error}") from error
+    needed = ("image", *more)
+    if not set(needed) <= set(rows):
+        raise ValueError(
+            f"{table} must have the columns {' and '.join(needed)}, has {', '.join(rows)}"
+        )
+    if rows.empty:
+        raise ValueError(f"{table} must name films, has no row")
+    for name in {*needed, "patient"} & set(rows):
+        rows[name] = rows[name].str.strip()
+        empty = (rows[name].isna() | (rows[name] == "")).to_numpy()
+        if empty.any():
+            row = empty.argmax() + 1
+            raise ValueError(f"{table} must have {name} in every row, row {row} has none")
+    return rows.assign(image=[PurePath(name).as_posix() for name in rows["image"]])
+
+
+def _check_label(values: pd.Series, where: str, *, classes: bool) -> None:
+    numbers = pd.api.types.is_numeric_dtype(values)
+    known = values[values.notna() & (values != -1)]
+    if not numbers or not known.isin(range(len(values)) if classes else (0, 1)).all():
+        kind = f"a class number below {len(values)}" if classes else "0 or 1"
+        raise ValueError(f"{where} must be {kind} in every row, or -1 or empty where unknown")
+    present = set(known)
+    for number in range(int(max({*present, 1})) + 1):
+        if number not in present:
+            raise ValueError(f"{where} must have films of every class, none has {number}")
+
+
+def _refuse_repeated(films: Iterable[str], table: str | Path) -> None:
+    film, rows = Counter(films).most_common(1)[0]
+    if rows > 1:
+        raise ValueError(f"{table} must have one row per film, has {rows} of {film}")
+
+
+def _patients(table: str | Path, films: list[dict[str, str]]) -> dict[str, str]:
+    rows = _read_table(table, "patient")
+    names = called(films)
+    known = [
+        (names[image], patient)
+        for image, patient in zip(rows.image, rows.patient, strict=True)
+        if image in names
+    ]
+    _refuse_repeated((film for film, _ in known), table)
+    patients = dict(known)
+    missing = [film["id"] for film in films if film["id"] not in patients]
+    if missing:
+        raise ValueError(f"{table} names no patient for {len(missing)} films, as {missing[0]}")
+    return patients
+
+
+def _refuse_other_shape(film: Path, mask: Path) -> None:
+    """Each is padded to a square by itself, so that they only fit where they are alike.
+
+    Raises:
+        ValueError: no mask of the film's proportion, but for rounding to whole pixels.
+    """
+    (width, height), (across, down) = stored_size(film), stored_size(mask)
+    if abs(across * height - down * width) > max(width, height, across, down):
+        raise ValueError(
+            f"a film and its mask must have the same shape, got {width} x {height} for {film} and "
+            f"{across} x {down} for {mask}"
+        )
+
+
+def _mask(path: Path, size: int) -> np.ndarray:
+    # any value but 0 is the label: masks are stored as 0 and 1 or as 0 and 255
+    return fitted(open_film(path).convert("L").point(lambda value: 255 * (value > 0)), size) >= 128
+
+
+def _signal(path: str, size: int, levels: int | None) -> Tensor:
+    return (
+        torch.from_numpy(read_grey(Path(path), size, pad=True, levels=levels))[None].float() / 255
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from monai.transforms import Transform
 from PIL import Image, ImageDraw
 
+from .names import called, is_film
 from .phantom import chest_phantom
 from .reader import read_grey
 from .record import Film, loaded, phantom_films
@@ -25,6 +26,8 @@ ORGANS: dict[str, tuple[str, ...]] = {
 CONTOURS = {"lungs": ("RL", "LL"), "heart": ("H",)}
 # landmarks are pixels of an image of this side, whatever the stored image's
 _LANDMARK_SIDE = 1024
+# how far a contour may leave the image, as one drawn by hand along its border may
+_BEYOND = 50
 _LAYOUT = "Images/<film>.png with landmarks/{RL,LL,H}/<film>.npy"
 # how the names of each source's films begin
 _SOURCES = {
@@ -105,6 +108,7 @@ class LoadMaskedFilm(Transform):
         size: side of the square in pixels.
         organs: a key of :data:`ORGANS`; one mask channel per organ.
         data_dir: folder of the Landmark dataset, ``None`` for phantom films.
+        levels: see :func:`read_grey`.
 
     Returns:
         The film's ``id``, ``patient`` and ``source``, an ``image`` ``(1, size, size)`` and a
@@ -115,8 +119,16 @@ class LoadMaskedFilm(Transform):
             message names the file.
     """
 
-    def __init__(self, size: int, organs: str, data_dir: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        organs: str,
+        data_dir: str | Path | None = None,
+        *,
+        levels: int | None = None,
+    ) -> None:
         self.size = size
+        self.levels = levels
         self.organs = organ_names(organs)
         self.data_dir = None if data_dir is None else Path(data_dir)
 
@@ -126,8 +138,8 @@ class LoadMaskedFilm(Transform):
             phantom = chest_phantom(film["seed"], self.size)
             image, masks = phantom.image, [getattr(phantom, organ) for organ in self.organs]
         else:
-            image = read_grey(self.data_dir / film["image"], self.size)
-            masks = [self._mask(self.data_dir, organ, film["id"]) for organ in self.organs]
+            image = read_grey(self.data_dir / film["image"], self.size, levels=self.levels)
+            masks = organ_masks(self.data_dir, film["id"], self.organs, self.size)
         return {
             **loaded(film, image),
             "label": torch.from_numpy(np.stack(masks).astype(np.uint8)),
@@ -140,15 +152,25 @@ class LoadMaskedFilm(Transform):
         contours = contour_files(film["id"], self.organs)
         return [self.data_dir / path for path in (film["image"], *contours)]
 
-    def _mask(self, root: Path, organ: str, stem: str) -> np.ndarray:
-        canvas = Image.new("1", (self.size, self.size))
-        for path in contour_files(stem, (organ,)):
-            polygon = read_contour(root / path) * (self.size / _LANDMARK_SIDE)
-            ImageDraw.Draw(canvas).polygon([tuple(point) for point in polygon], fill=1)
-        mask = np.asarray(canvas)
-        if not mask.any():
-            raise ValueError(f"landmarks of film {stem} enclose no pixel of the image for {organ}")
-        return mask
+
+def organ_masks(root: Path, stem: str, organs: tuple[str, ...], size: int) -> list[np.ndarray]:
+    """The masks ``(size, size)`` that the landmarks of a film enclose, one per organ.
+
+    Raises:
+        ValueError: a contour is no polygon or encloses no pixel.
+    """
+    return [_mask(root, stem, organ, size) for organ in organs]
+
+
+def _mask(root: Path, stem: str, organ: str, size: int) -> np.ndarray:
+    canvas = Image.new("1", (size, size))
+    for path in contour_files(stem, (organ,)):
+        polygon = read_contour(root / path) * (size / _LANDMARK_SIDE)
+        ImageDraw.Draw(canvas).polygon([tuple(point) for point in polygon], fill=1)
+    mask = np.asarray(canvas)
+    if not mask.any():
+        raise ValueError(f"landmarks of film {stem} enclose no pixel of the image for {organ}")
+    return mask
 
 
 def annotated_films(root: Path) -> Iterator[tuple[Film, set[str]]]:
@@ -159,21 +181,21 @@ def annotated_films(root: Path) -> Iterator[tuple[Film, set[str]]]:
         ValueError: ``clinical.csv`` is not what it should be.
     """
     _check_layout(root)
-    sources, patients = _clinical(root)
+    images = sorted(path for path in (root / "Images").iterdir() if is_film(path, (".png",)))
+    films = [{"id": image.stem, "image": f"Images/{image.name}"} for image in images]
+    sources, patients = _clinical(root, called(films))
     annotated = {
         contour: {path.stem for path in (root / "landmarks" / contour).glob("*.npy")}
         for contour in ("RL", "LL", "H")
     }
-    for image in sorted((root / "Images").glob("*.png")):
-        stem = image.stem
+    for film in films:
+        stem = film["id"]
         source = sources.get(stem) or _source(stem)
-        film = {
-            "id": stem,
-            "patient": patients.get(stem) or _patient(stem, source),
-            "source": source,
-            "image": f"Images/{image.name}",
-        }
-        yield film, {contour for contour, stems in annotated.items() if stem in stems}
+        patient = patients.get(stem) or _patient(stem, source)
+        yield (
+            {"id": stem, "patient": patient, "source": source, "image": film["image"]},
+            {contour for contour, stems in annotated.items() if stem in stems},
+        )
 
 
 def contour_files(stem: str, organs: tuple[str, ...]) -> list[str]:
@@ -195,6 +217,11 @@ def read_contour(path: Path) -> np.ndarray:
         raise ValueError(f"landmarks {path} must be one array of numbers")
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
         raise ValueError(f"landmarks {path} must be finite (points, 2), got shape {points.shape}")
+    if points.min() < -_BEYOND or points.max() > _LANDMARK_SIDE + _BEYOND:
+        raise ValueError(
+            f"landmarks {path} must be pixels of a {_LANDMARK_SIDE} x {_LANDMARK_SIDE} image, "
+            f"got {points.min():g} to {points.max():g}"
+        )
     return points
 
 
@@ -216,8 +243,8 @@ def _check_layout(root: Path) -> None:
         )
 
 
-def _clinical(root: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Source and patient of the films that ``clinical.csv`` knows them of."""
+def _clinical(root: Path, names: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Source and patient of the films, known by ``names``, that ``clinical.csv`` knows them of."""
     path = root / "clinical.csv"
     if not path.is_file():
         return {}, {}
@@ -228,17 +255,21 @@ def _clinical(root: Path) -> tuple[dict[str, str], dict[str, str]]:
     missing = {"File", "Dataset"} - set(table.columns)
     if missing:
         raise ValueError(f"{path} must have the columns File and Dataset, lacks {sorted(missing)}")
-    stems = [Path(file).stem for file in table.File]
+    table["id"] = [names.get(PurePath(file.strip()).name, "") for file in table.File]
+    table = table[table.id != ""]
+    repeated = table.id[table.id.duplicated()]
+    if len(repeated):
+        raise ValueError(f"{path} must have one row per film, has several of {repeated.iloc[0]}")
     # the dataset writes Padchest
     spelling = {source.casefold(): source for source in _SOURCES}
     sources = [spelling.get(name.strip().casefold(), name.strip()) for name in table.Dataset]
     numbers = table.get("PatientID", [""] * len(table))
     patients = {
         stem: f"{source}-{number.strip()}"
-        for stem, source, number in zip(stems, sources, numbers, strict=True)
+        for stem, source, number in zip(table.id, sources, numbers, strict=True)
         if number.strip()
     }
-    return dict(zip(stems, sources, strict=True)), patients
+    return dict(zip(table.id, sources, strict=True)), patients
 
 
 def _source(stem: str) -> str:

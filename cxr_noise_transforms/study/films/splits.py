@@ -165,7 +165,7 @@ def _given_test(
             )
         return {film["id"] for film in films if film["source"] == leave_out}
     if test_list is not None:
-        names = set(Path(test_list).read_text().split())
+        names = {line.strip() for line in Path(test_list).read_text().splitlines()}
         chosen = {f["id"] for f in films if "image" in f and Path(f["image"]).name in names}
         if not chosen:
             raise ValueError(

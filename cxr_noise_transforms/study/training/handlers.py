@@ -12,10 +12,10 @@ from ignite.handlers import EarlyStopping
 from monai.engines import IterationEvents
 from monai.transforms import Compose
 from torch import nn
-from tqdm import tqdm
 
 from cxr_noise_transforms.study.predictions import refuse_nan
 from cxr_noise_transforms.study.processes import rank, world
+from cxr_noise_transforms.study.progress import Progress
 
 
 class ClipGradNorm:
@@ -141,15 +141,15 @@ class SameBuffers:
 
 
 class EpochProgress:
-    """One progress bar over a trainer's epochs, showing the evaluator's latest metrics."""
+    """Says after every epoch how far a trainer is, with the evaluator's latest metrics."""
 
     def __init__(self, description: str, evaluator: Engine) -> None:
         self.description = description
         self.evaluator = evaluator
-        self._bar: tqdm | None = None
+        self._progress: Progress | None = None
 
     def attach(self, engine: Engine) -> None:
-        """Open the bar at the first epoch, advance it after every epoch, close it at the end."""
+        """Begin at the first epoch, advance after every epoch, close at the end."""
         engine.add_event_handler(Events.EPOCH_STARTED, self._open)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._advance)
         engine.add_event_handler(Events.COMPLETED | Events.TERMINATE, self._close)
@@ -157,21 +157,21 @@ class EpochProgress:
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._give_up)
 
     def _open(self, engine: Engine) -> None:
-        if self._bar is None and rank() == 0:
-            done = engine.state.epoch - 1
-            total = engine.state.max_epochs
-            self._bar = tqdm(total=total, initial=done, desc=self.description, unit="epoch")
+        if self._progress is None:
+            done, total = engine.state.epoch - 1, engine.state.max_epochs
+            self._progress = Progress(
+                self.description, total, "epoch", done=done, hidden=rank() != 0
+            )
 
     def _advance(self) -> None:
-        if self._bar is not None:
+        if self._progress is not None:
             metrics = self.evaluator.state.metrics
-            self._bar.set_postfix({name: f"{value:.3f}" for name, value in metrics.items()})
-            self._bar.update()
+            self._progress.step(", ".join(f"{name}={value:.3f}" for name, value in metrics.items()))
 
     def _give_up(self, error: BaseException) -> None:
         self._close()
         raise error
 
     def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        if self._progress is not None:
+            self._progress.close()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 
@@ -47,7 +47,7 @@ def infer(kind: str, films: Path, out: Path, *, spoil: bool = False, **overrides
         options = {"encoder": "tu-test_resnet", "organs": "lungs-heart"}
         network = segmentation_network("Unet", "tu-test_resnet", channels=2)
     else:
-        options = {"arch": "test_resnet", "finding": "Nodule"}
+        options = {"arch": "test_resnet", "pair": "Effusion / Nodule"}
         network = classification_network("test_resnet")
     weights = network.state_dict()
     if spoil:
@@ -147,10 +147,71 @@ def test_an_empty_or_missing_folder_is_refused(kind: str, tmp_path: Path) -> Non
         infer(kind, tmp_path / "nowhere", tmp_path / "out")
 
 
-def test_an_unreadable_film_is_refused(kind: str, films: Path, tmp_path: Path) -> None:
-    (films / "broken.png").write_bytes(b"\x89PNG")
-    with pytest.raises(ValueError, match=r"cannot read film .*broken.png"), own_errors():
-        infer(kind, films, tmp_path / "out")
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("names", [["z.png"], ["a.png", "m.png"]])
+def test_films_that_cannot_be_read_are_named_and_the_others_have_their_results(
+    kind: str, films: Path, tmp_path: Path, names: list[str], workers: int
+) -> None:
+    infer(kind, films, tmp_path / "whole")
+    for name in names:
+        (films / name).write_bytes((films / "one.png").read_bytes()[:-40])
+    count = f"no result for {len(names)} of {len(names) + 3} films: "
+    every = "; ".join(rf"cannot read film .*{name}: [^;]+" for name in names)
+    with pytest.raises(ValueError, match=f"^{count}{every}$"):
+        infer(kind, films, tmp_path / "out", num_workers=workers)
+    written = [path for path in (tmp_path / "whole").rglob("*") if path.suffix in (".png", ".csv")]
+    assert written
+    for path in written:
+        again = tmp_path / "out" / path.relative_to(tmp_path / "whole")
+        if path.suffix == ".png":
+            assert again.read_bytes() == path.read_bytes()
+        else:
+            # another batch may round otherwise
+            one, other = pd.read_csv(path), pd.read_csv(again)
+            assert list(one.film) == list(other.film)
+            assert one.Nodule.to_numpy() == pytest.approx(other.Nodule.to_numpy(), abs=1e-5)
+
+
+def test_a_folder_of_unreadable_films_has_no_scores(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match="no result for 1 of 1 films"):
+        infer("classification", tmp_path / "films", tmp_path / "out")
+    assert not (tmp_path / "out" / "scores.csv").exists()
+
+
+def test_scores_before_a_failure_are_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def predict(_: Engine, film: float) -> dict[str, torch.Tensor]:
+        prediction = torch.tensor([[film]])
+        if film > 1:
+            raise RuntimeError("out of memory")
+        return {"pred": prediction}
+
+    def note(engine: Engine) -> None:
+        engine.state.batch = {"id": [str(engine.state.batch)]}
+
+    engine = Engine(predict)
+    engine.add_event_handler(Events.ITERATION_COMPLETED, note)
+    SaveScores(tmp_path, ["a"]).attach(engine)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        engine.run([0.0, 1.0, 2.0, 3.0])
+    assert list(pd.read_csv(tmp_path / "scores.csv", dtype={"film": str}).film) == ["0.0", "1.0"]
+    assert "wrote the scores of 2 films" in capsys.readouterr().out
+
+
+def test_12_bit_films_are_read_on_the_scale_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    grey = chest_phantom(0, 32).image
+    Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "films" / "a.png")
+    with pytest.raises(ValueError, match="its full scale must be given as levels, 4095 or 65535"):
+        infer("classification", tmp_path / "films", tmp_path / "out")
+    infer("classification", tmp_path / "films", tmp_path / "out", levels=4080)
+    deep = pd.read_csv(tmp_path / "out" / "scores.csv").Nodule
+    Image.fromarray(grey).save(tmp_path / "films" / "a.png")
+    infer("classification", tmp_path / "films", tmp_path / "out")
+    assert deep.equals(pd.read_csv(tmp_path / "out" / "scores.csv").Nodule)
 
 
 def test_a_prediction_of_nan_is_refused(kind: str, films: Path, tmp_path: Path) -> None:

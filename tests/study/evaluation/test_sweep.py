@@ -380,7 +380,7 @@ def test_a_checkpoint_cut_off_while_it_is_written_does_no_harm(
             patch.setattr(torch, "save", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 sweep(finished.kind, tmp_path).run([finished.network])
-        assert not list((tmp_path / finished.network).glob(".*"))
+        assert [path.name for path in (tmp_path / finished.network).glob(".*")] == [".lock"]
     sweep(finished.kind, tmp_path).run([finished.network])
     written = (tmp_path / "per_image.csv").read_bytes()
     assert written == (finished.out / "per_image.csv").read_bytes()

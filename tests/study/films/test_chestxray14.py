@@ -9,6 +9,7 @@ from layouts import HEADER, write_image, write_table
 from PIL import Image
 
 from cxr_noise_transforms.study.films import PAIRS, LoadLabelledFilm, classification_films
+from cxr_noise_transforms.study.films.chestxray14 import image_places
 
 ROWS = [
     ("00000001_000.png", "Effusion", 1),
@@ -243,6 +244,13 @@ def test_an_image_with_two_rows_is_named(tmp_path: Path) -> None:
     write_folder(tmp_path, rows=[*ROWS, ROWS[2]])
     with pytest.raises(ValueError, match=r"one row per image, has 00000002_000.png more than once"):
         classification_films(tmp_path, "Effusion / Edema")
+
+
+def test_hidden_files_and_folders_are_no_images(tmp_path: Path) -> None:
+    write_image(tmp_path / "images/a.png")
+    (tmp_path / "images/._a.png").write_bytes(b"of another program")
+    (tmp_path / "images/b.png").mkdir()
+    assert image_places(tmp_path) == {"a.png": "images/a.png"}
 
 
 def test_an_image_in_two_folders_is_named(tmp_path: Path) -> None:

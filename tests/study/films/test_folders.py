@@ -1,18 +1,16 @@
-"""A model of one's own on a folder of films, from the command line."""
+"""A folder of films with masks, or with a table of labels."""
 
-import subprocess
-import sys
+import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from layouts import write_ward
 from PIL import Image
-from torch import Tensor, nn
 
-from cxr_noise_transforms.study import read_table
-from cxr_noise_transforms.study.films.folders import LabelledFolder, MaskedFolder
+from cxr_noise_transforms.study.films.folders import LabelledFolder, MaskedFolder, folder_films
 from cxr_noise_transforms.study.films.phantom import chest_phantom
 
 COUNT = 6
@@ -20,38 +18,7 @@ COUNT = 6
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("films")
-    for kind in ("films/ward", "lungs/ward", "heart/ward"):
-        (root / kind).mkdir(parents=True)
-    for seed in range(COUNT):
-        film = chest_phantom(seed, 64)
-        Image.fromarray(film.image).save(root / f"films/ward/{seed:03}.png")
-        # one kind of mask is stored as 0 and 255, the other as 0 and 1
-        Image.fromarray(film.lungs.astype(np.uint8) * 255).save(root / f"lungs/ward/{seed:03}.png")
-        Image.fromarray(film.heart.astype(np.uint8)).save(root / f"heart/ward/{seed:03}.png")
-    rows = pd.DataFrame({"image": [f"ward/{seed:03}.png" for seed in range(COUNT)]})
-    rows.assign(patient=["a", "a", "b", "c", "d", "e"]).to_csv(root / "patients.csv", index=False)
-    rows.assign(sick=[0, 1, 0, 1, 0, 1], old=[1, 1, 0, 0, 1, 0]).to_csv(
-        root / "labels.csv", index=False
-    )
-    return root
-
-
-class Dark(nn.Module):
-    """What is dark and inside is lung; a logit for it and one for the rest."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        return torch.cat([0.45 - image, image - 0.45], dim=1)
-
-
-def command(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cxr_noise_transforms.study.command.stress", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-    )
+    return write_ward(tmp_path_factory.mktemp("films"))
 
 
 def test_masks_of_any_value_are_read(folder: Path) -> None:
@@ -76,7 +43,14 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     for content, message in (
         ("image,patient\nward/000.png,a\n", "names no patient for 5 films, as ward/001"),
-        ("film,patient\nward/000.png,a\n", "must be a CSV with image and patient"),
+        ("film,patient\nward/000.png,a\n", "must have the columns image and patient, has film"),
+        ("image,patient\n", "must name films, has no row"),
+        ("image,patient\nward/000.png,\n", "must have patient in every row, row 1 has none"),
+        ("image,patient\n ,a\n", "must have image in every row, row 1 has none"),
+        (
+            "image,patient\nward/000.png,a\nward/000,b\n",
+            "must have one row per film, has 2 of ward/000",
+        ),
     ):
         table.write_text(content)
         with pytest.raises(ValueError, match=message):
@@ -85,64 +59,155 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
         (
             "image\nward/000.png\n",
             ValueError,
-            "must have the column image and one column per label",
+            "must have one column per label, has image alone",
         ),
         ("image,sick\nward/000.png,2\n", ValueError, "column sick of .* must be 0 or 1"),
-        ("image,sick\nward/000.png,\n", ValueError, "column sick of .* must be 0 or 1"),
+        ("image,sick\nward/000.png,\n", ValueError, "column sick of .* of every class, none has 0"),
+        ("image,sick\nward/000.png,yes\n", ValueError, "column sick of .* must be 0 or 1"),
         ("image,sick\nnone.png,1\n", FileNotFoundError, "1 of 1 films of .* the first is none"),
-        ("image,patient,sick\nward/000.png,,1\n", ValueError, "must have a patient in every row"),
+        ("image,patient,sick\nward/000.png,,1\n", ValueError, "must have patient in every row"),
+        (
+            "image,sick\nward/000.png,1\n./ward/000.png,0\n",
+            ValueError,
+            "must have one row per film, has 2 of ward/000",
+        ),
     ):
         table.write_text(content)
         with pytest.raises(error, match=message):
             LabelledFolder(folder / "films", table, 32)
 
 
-# newer versions of torch deprecate the format, which is what many have
-@pytest.mark.filterwarnings("ignore:`torch.jit")
-@pytest.mark.slow
-def test_a_torchscript_file_on_masks(folder: Path, tmp_path: Path) -> None:
-    torch.jit.save(torch.jit.script(Dark()), tmp_path / "dark.pt")
-    asked = ["dark.pt", "--films", folder / "films", "--masks", f"lungs={folder / 'lungs'}"]
-    asked += [f"heart={folder / 'heart'}", "--patients", folder / "patients.csv", "--size", "64"]
-    asked += ["--cells", "0,0", "10,0", "0,10", "--noise-seeds", "2", "--out", "out"]
-    done = command(*asked, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    written = done.stdout.split("Wrote\n")[1].split()
-    assert all((tmp_path / path).stat().st_size > 0 for path in written)
-    table = read_table(tmp_path / "out" / "per_image.csv")
-    assert len(table) == 3 * 2 * COUNT * 2 * 2
-    assert set(table.patient) == set("abcde")
-    lungs = table[(table.label == "lungs") & (table.metric == "dice")]
-    means = lungs.groupby(["sq", "se"]).value.mean()
-    assert means[0, 0] > means[0, 10]
-    # another model under the same name is another measurement
-    torch.jit.save(torch.jit.freeze(torch.jit.script(Dark()).eval()), tmp_path / "dark.pt")
-    again = command(*asked, cwd=tmp_path)
-    assert again.returncode != 0
-    assert "is of another sweep (file " in again.stderr
+@pytest.mark.parametrize(
+    ("classes", "column", "message"),
+    [
+        (False, [1] * COUNT, "must have films of every class, none has 0"),
+        (False, [0] * COUNT, "must have films of every class, none has 1"),
+        (False, [0, 1, 2, 0, 1, 2], "must be 0 or 1 in every row"),
+        (True, [0] * COUNT, "must have films of every class, none has 1"),
+        (True, [0, 1, 3, 0, 1, 3], "must have films of every class, none has 2"),
+        (True, [0, 1, 1.5, 0, 1, 0], "must be a class number below 6 in every row"),
+        (True, [0, 1, 99, 0, 1, 0], "must be a class number below 6 in every row"),
+        (True, [0, 1, -2, 0, 1, 0], "must be a class number below 6 in every row"),
+        (False, [1, 1, -1, np.nan, 1, 1], "must have films of every class, none has 0"),
+    ],
+)
+def test_a_label_that_cannot_be_measured_is_told_before(
+    folder: Path, tmp_path: Path, classes: bool, column: list[float], message: str
+) -> None:
+    rows = pd.read_csv(folder / "labels.csv")[["image"]].assign(sick=column)
+    rows.to_csv(tmp_path / "labels.csv", index=False)
+    with pytest.raises(ValueError, match=f"column sick of .*labels.csv {message}"):
+        LabelledFolder(folder / "films", tmp_path / "labels.csv", 32, classes=classes)
 
 
-@pytest.mark.slow
-def test_a_function_on_labels_and_its_refusals(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(
-        "def two(films):\n    mean = films.mean((1, 2, 3))\n    import torch\n"
-        "    return torch.stack([mean, -mean], 1)\n"
-        "def three(films):\n    import torch\n"
-        "    return torch.nn.functional.conv2d(films, torch.ones(1, 3, 1, 1))\n"
+@pytest.mark.parametrize("column", [[0, 1, 2, 0, 1, 2], [1, 0, 1, 0, 1, 0]])
+def test_class_numbers_without_gaps_are_labels(
+    folder: Path, tmp_path: Path, column: list[int]
+) -> None:
+    rows = pd.read_csv(folder / "labels.csv")[["image"]].assign(kind=column)
+    rows.to_csv(tmp_path / "labels.csv", index=False)
+    films = LabelledFolder(folder / "films", tmp_path / "labels.csv", 32, classes=True)
+    assert [films[number]["label"].item() for number in range(COUNT)] == column
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_a_label_may_be_uncertain_or_missing(folder: Path, tmp_path: Path, classes: bool) -> None:
+    rows = pd.read_csv(folder / "labels.csv")[["image"]].assign(sick=[0, 1, -1, np.nan, 1, 0])
+    rows.to_csv(tmp_path / "labels.csv", index=False)
+    films = LabelledFolder(folder / "films", tmp_path / "labels.csv", 32, classes=classes)
+    labels = [films[number]["label"].item() for number in range(COUNT)]
+    assert np.array_equal(labels, [0, 1, -1, np.nan, 1, 0], equal_nan=True)
+
+
+@pytest.fixture
+def dotted(tmp_path: Path) -> Path:
+    """Films whose names look as if they had other endings, each of a grey value of its own."""
+    for number, name in enumerate(("a.png", "a.1.png", "a.1.TIF.png", "a.b/c.2.jpg")):
+        (tmp_path / "films" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 50 * (number + 1)).save(tmp_path / "films" / name)
+    return tmp_path
+
+
+def test_a_dot_in_a_name_is_no_ending(dotted: Path) -> None:
+    named = ["a.1", "a.1.TIF", "a.png", "a.b/c.2"]
+    rows = [f"{name},{number % 2},{number}" for number, name in enumerate(named)]
+    (dotted / "labels.csv").write_text("\n".join(["image,sick,patient", *rows]))
+    films = LabelledFolder(dotted / "films", dotted / "labels.csv", 8)
+    measured = [films[number] for number in range(len(films))]
+    assert [film["id"] for film in measured] == ["a.1", "a.1.TIF", "a", "a.b/c.2"]
+    assert [round(film["image"].max().item() * 255) for film in measured] == [100, 150, 50, 200]
+    # the same names in a table of patients
+    (dotted / "masks" / "a.b").mkdir(parents=True)
+    for film in films.films:
+        Image.new("L", (8, 8)).save(dotted / "masks" / f"{film['id']}.png")
+    masked = MaskedFolder(dotted / "films", {"x": dotted / "masks"}, 8, dotted / "labels.csv")
+    assert masked.patients == {"a.1": "0", "a.1.TIF": "1", "a": "2", "a.b/c.2": "3"}
+
+
+@pytest.mark.parametrize("name", ["a.2", "a.jpg", "c.2", "a.b/c"])
+def test_a_name_that_is_no_films_is_not_shortened_to_one(dotted: Path, name: str) -> None:
+    (dotted / "labels.csv").write_text(f"image,sick\n{name},1\na.1,0\n")
+    with pytest.raises(FileNotFoundError, match=f"1 of 2 films of .* the first is {name}"):
+        LabelledFolder(dotted / "films", dotted / "labels.csv", 8)
+
+
+def test_hidden_files_and_folders_are_no_films(dotted: Path) -> None:
+    before = folder_films(dotted / "films")
+    (dotted / "films" / "._a.png").write_bytes(b"of another program")
+    (dotted / "films" / "folder.png").mkdir()
+    (dotted / "films" / ".thumbnails").mkdir()
+    Image.new("L", (8, 8)).save(dotted / "films" / ".thumbnails" / "a.png")
+    assert folder_films(dotted / "films") == before
+
+
+@pytest.mark.parametrize(
+    ("film", "mask", "fits"),
+    [
+        ((50, 40), (50, 40), True),
+        ((50, 40), (500, 400), True),
+        ((50, 40), (25, 20), True),
+        # half of 51 is no whole number of pixels
+        ((51, 40), (25, 20), True),
+        ((2048, 2500), (419, 512), True),
+        ((50, 40), (40, 50), False),
+        ((50, 40), (50, 50), False),
+        ((500, 400), (490, 400), False),
+        ((50, 40), (5, 1), False),
+    ],
+)
+def test_a_film_and_its_mask_have_one_shape(
+    tmp_path: Path, film: tuple[int, int], mask: tuple[int, int], fits: bool
+) -> None:
+    for kind, size in (("films", film), ("lungs", mask)):
+        (tmp_path / kind).mkdir()
+        Image.new("L", size, 255).save(tmp_path / kind / "a.png")
+    masks = {"lungs": tmp_path / "lungs"}
+    if fits:
+        # the whole film is lung, and not the frame around it, but for a pixel of the mask
+        loaded = MaskedFolder(tmp_path / "films", masks, 100)[0]
+        wrong = (loaded["image"] >= 0.5).float() != loaded["label"]
+        assert wrong.sum() <= 2 * 100 * math.ceil(100 / max(mask))
+        return
+    message = (
+        rf"a film and its mask must have the same shape, got {film[0]} x {film[1]} for "
+        rf".*films/a.png and {mask[0]} x {mask[1]} for .*lungs/a.png"
     )
-    labels = ["--films", folder / "films", "--labels", folder / "labels.csv", "--size", "32"]
-    done = command("mine:two", *labels, "--cells", "0,0", "4,0", "--out", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert set(read_table(tmp_path / "out" / "per_image.csv").label) == {"sick", "old"}
-    for arguments, message in (
-        (["mine:three", *labels], "error: the model refuses images (6, 1, 32, 32)"),
-        (["mine:none", *labels], "error: cannot import mine:none"),
-        (["no.pt", *labels], "error: model no.pt does not exist; name a file or module:name"),
-        (["mine:two", *labels, "--cells", "4,0"], "--cells must have the clean cell 0,0"),
-        (["mine:two", *labels, "--cells", "x"], "--cells must be ladder, imagenet-c, medmnist-c"),
-        (["mine:two", *labels, "--task", "segmentation"], "--task segmentation needs --masks"),
+    with pytest.raises(ValueError, match=message):
+        MaskedFolder(tmp_path / "films", masks, 100)
+
+
+def test_12_bit_films_are_read_on_the_scale_that_is_named(tmp_path: Path) -> None:
+    for kind in ("films", "lungs"):
+        (tmp_path / kind).mkdir()
+        for name, value in (("a", 4095), ("b", 2048)):
+            Image.fromarray(np.full((8, 8), value, np.uint16)).save(tmp_path / kind / f"{name}.png")
+    (tmp_path / "labels.csv").write_text("image,sick\na,1\nb,0\n")
+    masks = {"lungs": tmp_path / "lungs"}
+    for films in (
+        MaskedFolder(tmp_path / "films", masks, 8, levels=4095),
+        LabelledFolder(tmp_path / "films", tmp_path / "labels.csv", 8, levels=4095),
     ):
-        refused = command(*arguments, cwd=tmp_path)
-        assert refused.returncode != 0
-        assert message in refused.stderr
-        assert "Traceback" not in refused.stderr
+        assert films[0]["image"].unique().tolist() == [1.0]
+        assert films[1]["image"].unique().item() == pytest.approx(128 / 255)
+    with pytest.raises(ValueError, match="its full scale must be given as levels, 4095 or 65535"):
+        MaskedFolder(tmp_path / "films", masks, 8)[0]

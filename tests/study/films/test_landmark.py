@@ -127,6 +127,28 @@ def test_another_layout_says_what_was_expected_and_found(tmp_path: Path) -> None
         segmentation_films(tmp_path, "lungs")
 
 
+def test_names_with_dots_keep_what_belongs_to_them(tmp_path: Path) -> None:
+    for stem in ("JPCLN1", "JPCLN1.2"):
+        write_annotated(tmp_path, stem)
+    rows = ["File,Dataset,PatientID", "JPCLN1.2,Two,b", "JPCLN1.png,One,a"]
+    (tmp_path / "clinical.csv").write_text("\n".join(rows))
+    found = segmentation_films(tmp_path, "lungs")
+    assert [(film["id"], film["source"], film["patient"]) for film in found] == [
+        ("JPCLN1.2", "Two", "Two-b"),
+        ("JPCLN1", "One", "One-a"),
+    ]
+    (tmp_path / "clinical.csv").write_text("\n".join([*rows, "JPCLN1,Three,c"]))
+    with pytest.raises(ValueError, match=r"clinical.csv must have one row per film, has several"):
+        segmentation_films(tmp_path, "lungs")
+
+
+def test_hidden_files_and_folders_are_no_films(folder: Path) -> None:
+    before = segmentation_films(folder, "lungs")
+    (folder / "Images" / "._JPCLN001.png").write_bytes(b"of another program")
+    (folder / "Images" / "folder.png").mkdir()
+    assert segmentation_films(folder, "lungs") == before
+
+
 def test_film_without_landmarks(folder: Path) -> None:
     Image.new("L", (64, 64)).save(folder / "Images" / "lonely.png")
     with pytest.raises(FileNotFoundError, match=r"lonely.png has no landmarks"):
@@ -172,8 +194,17 @@ def test_landmarks_that_are_no_numbers_are_named(folder: Path, points: np.ndarra
         LoadMaskedFilm(64, "heart", folder)(film)
 
 
+def test_landmarks_of_a_larger_image_are_refused(folder: Path) -> None:
+    np.save(folder / "landmarks/H/JPCLN001.npy", HEART * 2)
+    film = next(f for f in segmentation_films(folder, "heart") if f["id"] == "JPCLN001")
+    with pytest.raises(
+        ValueError, match=r"JPCLN001.npy must be pixels of a 1024 x 1024 image, got 840 to 1520"
+    ):
+        LoadMaskedFilm(64, "heart", folder)(film)
+
+
 def test_a_contour_outside_the_film_is_refused(folder: Path) -> None:
-    np.save(folder / "landmarks/H/JPCLN001.npy", HEART + 5000)
+    np.save(folder / "landmarks/H/JPCLN001.npy", 1030 + HEART / 50)
     film = next(f for f in segmentation_films(folder, "heart") if f["id"] == "JPCLN001")
     with pytest.raises(ValueError, match="film JPCLN001 enclose no pixel of the image for heart"):
         LoadMaskedFilm(64, "heart", folder)(film)

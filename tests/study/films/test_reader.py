@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from image_files import write_deep_colours, write_tiff
 from layouts import write_annotated, write_image
 from monai.data import DataLoader
 from PIL import Image
@@ -25,11 +26,131 @@ def test_an_8_bit_film_of_that_size_is_read_unchanged(tmp_path: Path) -> None:
     assert np.array_equal(read_grey(path, 64), np.asarray(Image.open(path)))
 
 
-def test_colours_become_grey(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "CMYK"])
+def test_colours_become_grey(tmp_path: Path, mode: str) -> None:
     path = write_image(tmp_path / "film.png")
-    grey = read_grey(path, 64)
-    Image.open(path).convert("RGBA").save(tmp_path / "rgba.png")
-    assert np.array_equal(read_grey(tmp_path / "rgba.png", 64), grey)
+    coloured = tmp_path / f"{mode}.{'tif' if mode == 'CMYK' else 'png'}"
+    Image.open(path).convert("RGB" if mode == "CMYK" else "L").convert(mode).save(coloured)
+    with Image.open(coloured) as film:
+        assert film.mode == mode
+    assert np.array_equal(read_grey(coloured, 64), read_grey(path, 64))
+
+
+def test_colours_that_have_no_luminance_are_named(tmp_path: Path) -> None:
+    Image.new("LAB", (8, 8)).save(tmp_path / "lab.tif")
+    with pytest.raises(ValueError, match=r"cannot read film .*lab.tif as grey: conversion "):
+        read_grey(tmp_path / "lab.tif", 8)
+
+
+def ramp(highest: int) -> np.ndarray:
+    return np.linspace(0, highest, 64 * 64).astype(np.uint16).reshape(64, 64)
+
+
+def test_a_12_bit_film_in_a_16_bit_file_fills_the_scale_that_is_named(tmp_path: Path) -> None:
+    Image.fromarray(ramp(4095)).save(tmp_path / "deep.png")
+    grey = read_grey(tmp_path / "deep.png", 64, levels=4095)
+    assert np.abs(grey - ramp(4095) / 4095 * 255).max() <= 0.5
+
+
+@pytest.mark.parametrize("highest", [1, 255, 4095, 16383])
+def test_a_film_that_would_be_nearly_black_is_refused(tmp_path: Path, highest: int) -> None:
+    Image.fromarray(ramp(highest)).save(tmp_path / "deep.png")
+    message = (
+        rf"film .*deep.png has values up to {highest} in a file for values up to 65535: its full "
+        rf"scale must be given as levels, {highest} or 65535"
+    )
+    with pytest.raises(ValueError, match=message):
+        read_grey(tmp_path / "deep.png", 64)
+    # whoever names the scale has a dark film
+    assert read_grey(tmp_path / "deep.png", 64, levels=65535).max() == round(highest / 257)
+
+
+def test_a_black_film_has_no_scale_to_be_named(tmp_path: Path) -> None:
+    Image.fromarray(ramp(0)).save(tmp_path / "black.png")
+    assert not read_grey(tmp_path / "black.png", 64).any()
+
+
+def test_values_beyond_the_named_scale_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(ramp(5000)).save(tmp_path / "deep.png")
+    with pytest.raises(ValueError, match=r"deep.png must hold values from 0 to 4095, got 0 to"):
+        read_grey(tmp_path / "deep.png", 64, levels=4095)
+    with pytest.raises(ValueError, match="levels must be at least 1, got 0"):
+        read_grey(tmp_path / "deep.png", 64, levels=0)
+
+
+def test_a_scale_beyond_a_files_own_does_not_darken_it(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "film.png")
+    assert np.array_equal(read_grey(path, 64, levels=4095), read_grey(path, 64))
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_16_bit_colours_are_read_on_their_own_scale_alone(tmp_path: Path, alpha: bool) -> None:
+    path = write_deep_colours(tmp_path / "deep.png", ramp(65535), alpha=alpha)
+    assert np.array_equal(read_grey(path, 64), ramp(65535) >> 8)
+    with pytest.raises(ValueError, match=r"deep.png must be grey to be read with levels, got "):
+        read_grey(path, 64, levels=4095)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 12, 16])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_a_tiff_of_any_depth_has_its_blacks_black(
+    tmp_path: Path, bits: int, white_is_zero: bool, big_endian: bool
+) -> None:
+    full = 2**bits - 1
+    values = np.random.default_rng(0).integers(0, full + 1, (16, 16))
+    stored = full - values if white_is_zero else values
+    options = {"white_is_zero": white_is_zero, "big_endian": big_endian}
+    path = write_tiff(tmp_path / "film.tif", stored, bits, **options)
+    if (bits == 12 and (white_is_zero or big_endian)) or (
+        bits == 16 and white_is_zero and big_endian
+    ):
+        with pytest.raises(ValueError, match=r"cannot read film .*film.tif"):
+            read_grey(path, 16)
+        return
+    assert np.abs(read_grey(path, 16) - values / full * 255).max() <= 0.5
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate"])
+def test_a_compressed_negative_is_turned_over_too(tmp_path: Path, compression: str) -> None:
+    negative = Image.fromarray(65535 - ramp(65535))
+    negative.save(tmp_path / "film.tif", compression=compression, tiffinfo={262: 0})
+    assert np.abs(read_grey(tmp_path / "film.tif", 64) - ramp(65535) / 257).max() <= 0.5
+
+
+def test_a_12_bit_negative_is_turned_over_on_its_own_scale(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "film.tif", 4095 - ramp(4095), 16, white_is_zero=True)
+    grey = read_grey(path, 64, levels=4095)
+    assert np.abs(grey - ramp(4095) / 4095 * 255).max() <= 0.5
+    with pytest.raises(ValueError, match="its full scale must be given as levels, 4095 or 65535"):
+        read_grey(path, 64)
+
+
+@pytest.mark.parametrize(("bits", "signed"), [(16, True), (32, True), (32, False)])
+def test_integers_without_a_scale_need_one(tmp_path: Path, bits: int, signed: bool) -> None:
+    path = write_tiff(tmp_path / "film.tif", ramp(4095), bits, signed=signed)
+    with pytest.raises(ValueError, match=r"film.tif holds signed or 32-bit integers: their full "):
+        read_grey(path, 64)
+    assert read_grey(path, 64, levels=4095).max() == 255
+    write_tiff(path, ramp(4095).astype(int) - 1, bits, signed=True)
+    with pytest.raises(ValueError, match=r"must hold values from 0 to 4095, got -1 to 4094"):
+        read_grey(path, 64, levels=4095)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif"])
+def test_a_film_that_is_stored_turned_is_refused(tmp_path: Path, ending: str) -> None:
+    path, film = tmp_path / f"film.{ending}", Image.new("L", (16, 16), 200)
+    for orientation in (1, 6):
+        if ending == "tif":
+            film.save(path, tiffinfo={274: orientation})
+        else:
+            exif = Image.Exif()
+            exif[274] = orientation
+            film.save(path, exif=exif)
+        if orientation == 1:
+            assert read_grey(path, 16).max() == 200
+    with pytest.raises(ValueError, match=r"film .* must be stored upright, got orientation 6"):
+        read_grey(path, 16)
 
 
 def test_film_that_is_not_square_is_named(tmp_path: Path) -> None:
@@ -193,6 +314,17 @@ def test_a_film_is_on_disk_whole_or_not_at_all(
             _ = dataset[0]
     assert list((tmp_path / "cache").iterdir()) == []
     assert dataset[0]["id"] == "JPCLN001"
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+def test_an_entry_that_was_cut_off_is_made_anew(folder: Path, tmp_path: Path, share: float) -> None:
+    films, load = segmentation_films(folder, "lungs"), LoadMaskedFilm(32, "lungs", folder)
+    whole = cached(films, load, tmp_path / "cache")[0]
+    [entry] = (tmp_path / "cache").iterdir()
+    content = entry.read_bytes()
+    entry.write_bytes(content[: int(share * len(content))])
+    assert same(cached(films, load, tmp_path / "cache")[0], whole)
+    assert len(entry.read_bytes()) == len(content)
 
 
 def test_phantoms_are_kept_on_disk_too(tmp_path: Path) -> None:

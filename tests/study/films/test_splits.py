@@ -140,6 +140,15 @@ def test_images_in_the_test_list_are_the_test_part(tmp_path: Path) -> None:
     check(split, everything)
 
 
+def test_a_listed_name_may_have_spaces(tmp_path: Path) -> None:
+    everything = films({"a": 40})
+    everything[0]["image"], everything[1]["image"] = "first film.png", "second film.png"
+    names = ["first film.png", "second film.png", "a-1-0.png", "a-1-1.png"]
+    (tmp_path / "test_list.txt").write_text("\r\n".join(names))
+    split = split_by_patient(everything, test_list=tmp_path / "test_list.txt")
+    assert ids(split["test"]) == ids(everything[:4])
+
+
 def test_a_patient_on_both_sides_of_the_test_list(tmp_path: Path) -> None:
     everything = films({"a": 40})
     (tmp_path / "test_list.txt").write_text("a-0-0.png\na-0-1.png\na-7-1.png")

@@ -1,0 +1,165 @@
+"""What every noise shares: its severities, its digitiser, and the way of an image through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ._checks import (
+    Severity,
+    check_backend,
+    check_digitiser,
+    check_gradient,
+    check_image,
+    check_randomness,
+    check_scale,
+    check_severity,
+    count_images,
+)
+from ._drawers import choose_drawer
+from ._exposure import Exposure, expose
+from ._random import Randomness, draw_severity, severity_salt, spread_seed
+from ._signal import Digitiser, in_layout_of, signal_dtype
+
+# of the arguments that the repr shows where they are set
+_DEFAULTS = {
+    "value_range": (0.0, 1.0),
+    "clip": False,
+    "bits": None,
+    "backend": None,
+    "gradient": "pathwise",
+}
+
+
+class NoiseModule(nn.Module):
+    """A noise: severities that become an exposure, which is then drawn and digitised.
+
+    A noise of your own derives from this class, hands its severities to the constructor, and
+    describes the exposure that they mean in a method ``exposure(image, **severities)``. Everything
+    else is as in :class:`QuantumNoise`: ranges, seeds, dtypes, gradients, backends, adapters.
+
+    Args:
+        severities: by name; each a number, a tensor ``(B,)``, or a range, as ``sq`` of
+            :class:`QuantumNoise`. With all 0 the image comes back bit for bit.
+        scales: positive constants of the model by name, such as ``n0``.
+        value_range, clip, bits, backend, gradient: as in :class:`QuantumNoise`.
+
+    Raises:
+        TypeError, ValueError: as :class:`QuantumNoise`.
+
+    Example:
+        >>> class Fog(NoiseModule):
+        ...     def __init__(self, fog):
+        ...         super().__init__({"fog": fog})
+        ...
+        ...     def exposure(self, image, fog):
+        ...         return Exposure(sigma=0.05 * fog)
+        >>> Fog((0.0, 2.0))(torch.zeros(4, 1, 8, 8), seed=0).shape
+        torch.Size([4, 1, 8, 8])
+    """
+
+    # (images (B, ..., H, W), each severity (B, 1, ..., 1) or (1, 1, ..., 1)) -> Exposure
+    exposure: Callable[..., Exposure]
+
+    def __init__(
+        self,
+        severities: Mapping[str, Severity],
+        scales: Mapping[str, float] | None = None,
+        *,
+        value_range: Sequence[float] = (0.0, 1.0),
+        clip: bool = False,
+        bits: int | None = None,
+        backend: str | None = None,
+        gradient: str = "pathwise",
+    ) -> None:
+        super().__init__()
+        for name, severity in severities.items():
+            self._hold(name, check_severity(name, severity))
+        for name, scale in (scales or {}).items():
+            setattr(self, name, check_scale(name, scale))
+        self._salts = {name: severity_salt(name) for name in severities}
+        self._scales = tuple(scales or ())
+        self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
+        self.backend = check_backend(backend)
+        self.gradient = check_gradient(gradient)
+        self.drawn: dict[str, float | Tensor] = {}
+
+    def forward(
+        self,
+        image: Tensor,
+        *,
+        seed: int | Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The noisy image; ``drawn`` then holds the severities of this call."""
+        check_image(image)
+        check_randomness(seed, generator, image)
+        held = {name: check_severity(name, getattr(self, name)) for name in self._salts}
+        images = count_images(image, seed=seed, **held)
+        seeds = spread_seed(seed, images, image.device)
+        randomness = Randomness(seeds, generator, image.device, images)
+        drawn = self._draw_severities(held, randomness)
+        if not _is_exporting():
+            self.drawn = drawn
+        some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
+        if drawn and not some_clean and not any(drawn.values()):
+            return image.clone()
+        drawer = choose_drawer(self.backend, randomness, image.dtype)
+        batch = image[None] if images is None else image
+        levels = {name: _broadcast(severity, batch) for name, severity in drawn.items()}
+        exposure = self.exposure(batch, **levels)
+        digitiser = Digitiser(self.value_range, self.clip, self.bits)
+        noisy = expose(batch, exposure, drawer, digitiser, self.gradient, some_clean=some_clean)
+        return in_layout_of(image, noisy.reshape(image.shape))
+
+    def extra_repr(self) -> str:
+        """Severities, constants, and the digitiser where it is set."""
+        own = (*self._salts, *self._scales)
+        shown = {name: getattr(self, name) for name in (*own, *_DEFAULTS)}
+        return ", ".join(
+            f"{name}={value.tolist() if isinstance(value, Tensor) else value}"
+            for name, value in shown.items()
+            if name in own or value != _DEFAULTS[name]
+        )
+
+    def _draw_severities(
+        self,
+        severities: Mapping[str, float | tuple[float, float] | Tensor],
+        randomness: Randomness,
+    ) -> dict[str, float | Tensor]:
+        """Ranges drawn per image, numbers and tensors as they are."""
+        fixed = {name: held for name, held in severities.items() if not isinstance(held, tuple)}
+        if len(fixed) == len(severities):
+            return fixed
+        seeds = randomness.seeds()
+        return {
+            name: draw_severity(held, seeds, self._salts[name]) if isinstance(held, tuple) else held
+            for name, held in severities.items()
+        }
+
+    def _hold(self, name: str, severity: float | tuple[float, float] | Tensor) -> None:
+        if isinstance(severity, Tensor) and not isinstance(severity, nn.Parameter):
+            # a buffer, so that it moves with the module; not persistent, because noise inside a
+            # model must not change the model's checkpoint
+            self.register_buffer(name, severity, persistent=False)
+        else:
+            setattr(self, name, severity)
+
+
+def _is_exporting() -> bool:
+    # an exported program keeps no state; torch 2.6 cannot tell
+    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()
+
+
+def _broadcast(severity: float | Tensor, images: Tensor) -> Tensor:
+    """One severity per image or one for all, in the signal's dtype, with the images' axes."""
+    dtype = signal_dtype(images)
+    largest = torch.finfo(dtype).max
+    if not isinstance(severity, Tensor):
+        # a tensor of one element, so that a number and a tensor go through the same arithmetic
+        shape, severity = (1,) * images.ndim, min(severity, largest)
+        return torch.full(shape, severity, dtype=dtype, device=images.device)
+    severity = severity.to(images.device, dtype, non_blocking=True).clamp(max=largest)
+    return severity.reshape(-1, *(1,) * (images.ndim - 1))

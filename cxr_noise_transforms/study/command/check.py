@@ -1,0 +1,104 @@
+"""Check the films of a data folder before they are used, and write their split as a MONAI datalist.
+
+cxr-noise check DIR
+cxr-noise check DIR --organs lungs-heart --out split.json      of the Landmark dataset
+cxr-noise check DIR --pair "Effusion / Edema" --out split.json      of ChestX-ray14
+
+Exits with 1 if something must be mended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from os import cpu_count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .arguments import count
+from .terminal import say_written
+
+if TYPE_CHECKING:
+    from cxr_noise_transforms.study.films.splits import Split
+
+_ORGANS = ("lungs", "heart", "lungs-heart")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the report and write the datalist; 1 if something must be mended, otherwise 0."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    start = time.monotonic()
+    from cxr_noise_transforms.study.films.check import Report, check, datalist, is_landmark
+
+    report, parts = Report(), None
+    try:
+        landmark = is_landmark(chosen.data_dir)
+        _check_task(chosen, parser, landmark=landmark)
+        report = check(
+            chosen.data_dir, seed=chosen.seed, workers=chosen.workers, levels=chosen.levels
+        )
+        if not report.problems and (chosen.out or chosen.organs or chosen.pair):
+            organs = (chosen.organs or "lungs") if landmark else None
+            parts = datalist(_split(chosen, organs), organs)
+            sizes = ", ".join(f"{part} {len(films)}" for part, films in parts.items())
+            report.facts.append(f"{organs or chosen.pair}: {sizes}")
+    except (OSError, ValueError) as error:
+        report.problems.append(str(error))
+    print(report)
+    if chosen.out and parts:
+        from cxr_noise_transforms.study.files import whole_file
+
+        with whole_file(chosen.out) as beside:
+            beside.write_text(json.dumps(parts, indent=1))
+        say_written([chosen.out], start)
+    elif chosen.out:
+        print(f"{chosen.out} is not written")
+    return int(len(report.problems) > 0)
+
+
+def _check_task(
+    chosen: argparse.Namespace, parser: argparse.ArgumentParser, *, landmark: bool
+) -> None:
+    if chosen.pair and landmark:
+        parser.error("--pair is for ChestX-ray14, DIR holds the Landmark dataset: use --organs")
+    if chosen.organs and not landmark:
+        parser.error("--organs is for the Landmark dataset, DIR holds ChestX-ray14: use --pair")
+    if chosen.out and not (landmark or chosen.pair):
+        parser.error("--out needs --pair: the films of which findings?")
+
+
+def _split(chosen: argparse.Namespace, organs: str | None) -> Split:
+    from cxr_noise_transforms.study.films import (
+        classification_films,
+        segmentation_films,
+        split_by_patient,
+    )
+
+    root, seed = chosen.data_dir, chosen.seed
+    if organs is not None:
+        return split_by_patient(segmentation_films(root, organs), seed, by="source")
+    films = classification_films(root, chosen.pair, with_others=chosen.with_others)
+    return split_by_patient(films, seed, by="label")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cxr-noise check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("data_dir", metavar="DIR", type=Path, help="Landmark dataset or ChestX-ray14")
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument("--organs", choices=_ORGANS, help="task on the Landmark dataset")
+    task.add_argument("--pair", metavar="'A / B'", help="task on ChestX-ray14: two findings")
+    add("--with-others", action="store_true", help="the pair's films may show other findings too")
+    add("--out", type=Path, metavar="FILE", help="MONAI datalist to write: the task's split")
+    add("--seed", type=int, default=0, help="of the split")
+    add("--levels", type=count, metavar="N",
+        help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
+    add("--workers", type=count, default=cpu_count(), help="threads that read films")
+    return parser

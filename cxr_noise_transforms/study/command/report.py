@@ -1,0 +1,84 @@
+"""Write the report of long tables: those of stress tests and sweeps, in one file or in several.
+
+cxr-noise report runs/mine/per_image.csv --title "My model under noise" --out runs/report
+cxr-noise report a/per_image.csv.gz b/per_image.csv.gz --validation a/validation.csv.gz
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .terminal import say_written
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the report, and say where it is."""
+    chosen = _parser().parse_args(arguments)
+    start = time.monotonic()
+    from cxr_noise_transforms.study.report import find, headline, write_report_of_findings
+    from cxr_noise_transforms.study.statistics import validation_thresholds
+
+    table = _joined(chosen.tables)
+    thresholds = validation_thresholds(_joined(chosen.validation)) if chosen.validation else None
+    networks = ", ".join(table.network.unique())
+    print(
+        f"{len(table):,} rows: {', '.join(table.task.unique())}; {networks}; "
+        f"{table.image.nunique():,} films"
+    )
+    title = chosen.title or f"{networks} under noise"
+    about = {"Tables": ", ".join(map(str, chosen.tables))}
+    findings = find(table, thresholds)
+    written = write_report_of_findings(chosen.out, findings, title, about)
+    print(*headline(findings), sep="\n")
+    say_written(written, start)
+    return 0
+
+
+def _joined(files: Sequence[Path]) -> pd.DataFrame:
+    """The rows of all files.
+
+    Raises:
+        ValueError: a file is no long table, or one row is there twice.
+    """
+    import pandas as pd
+
+    whole = pd.concat(map(_read, files), ignore_index=True)
+    twice = whole[whole.duplicated(whole.columns.difference(["value", "target"]))]
+    if len(twice):
+        row = twice.iloc[0]
+        raise ValueError(
+            f"the tables must hold each row once, but hold {len(twice):,} twice, the first of "
+            f"network {row.network}, film {row.image}"
+        )
+    return whole
+
+
+def _read(file: Path) -> pd.DataFrame:
+    from cxr_noise_transforms.study import read_table
+
+    try:
+        return read_table(file)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{file} must be a long table as CSV: {error}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cxr-noise report",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("tables", nargs="+", type=Path, metavar="TABLE", help="CSV, packed or not")
+    add("--validation", nargs="+", type=Path, metavar="TABLE",
+        help="clean validation films, for the threshold of F1")  # fmt: skip
+    add("--title", help="default: the networks' names")
+    add("--out", type=Path, default=Path("runs") / "report", help="folder of the report")
+    return parser

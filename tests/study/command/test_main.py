@@ -1,0 +1,101 @@
+"""The front door of the command line: its help, its verbs, its status."""
+
+import importlib.metadata
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from layouts import write_annotated, write_ward
+
+from cxr_noise_transforms.study.command.main import VERBS, main
+
+README = Path(__file__).parents[3] / "README.md"
+HEAVY = {"PIL", "matplotlib", "monai", "numpy", "pandas", "torch", "tqdm"}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_the_help_is_one_screen_with_an_example_of_each_verb(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    for name, verb in VERBS.items():
+        at = next(place for place, line in enumerate(lines) if line.split()[:1] == [name])
+        assert lines[at].endswith(verb.does)
+        assert lines[at + 1].strip() == f"cxr-noise {name} {verb.example}".rstrip()
+
+
+def test_no_help_loads_anything_heavy() -> None:
+    script = f"""
+import sys
+from cxr_noise_transforms.study.command.main import VERBS, main
+assert not {HEAVY} & sys.modules.keys()
+for verb in VERBS:
+    try:
+        main([verb, "--help"])
+    except SystemExit as end:
+        assert end.code == 0
+    assert not {HEAVY} & sys.modules.keys(), verb
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("usage: cxr-noise ") == len(VERBS)
+
+
+@pytest.mark.parametrize(
+    ("verb", "end"), [("stres", "got stres; did you mean stress?\n"), ("xyz", "got xyz\n")]
+)
+def test_an_unknown_verb_is_refused_with_the_nearest(
+    verb: str, end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "--films", "x"]) == 2
+    assert capsys.readouterr().err == f"error: verb must be {', '.join(VERBS)}, {end}"
+
+
+def test_the_installed_command_and_the_module_are_one() -> None:
+    script = shutil.which("cxr-noise", path=str(Path(sys.executable).parent))
+    if script is None:
+        pytest.skip("cxr-noise is not installed beside this interpreter")
+    version = importlib.metadata.version("cxr_noise_transforms")
+    for command in ([script], [sys.executable, "-m", "cxr_noise_transforms.study"]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"cxr-noise {version}\n"
+
+
+# newer versions of torch deprecate the format, which is what many have
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.slow
+def test_every_command_that_is_shown_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_ward(tmp_path)
+    shutil.move(tmp_path / "films", tmp_path / "FILMS")
+    shutil.move(tmp_path / "lungs", tmp_path / "MASKS")
+    for number in range(20):
+        write_annotated(tmp_path / "DATA", f"JPCLN{number:03d}")
+    torch.jit.save(torch.jit.script(torch.nn.Conv2d(1, 1, 3, padding=1)), tmp_path / "model.pt")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/module.py").write_text(
+        "def model(films):\n    return films[:, 0, 99, :2]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    # the command looks for the module in the folder that it is called from
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    readme = re.findall(r"^cxr-noise (.*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    screen = [f"{name} {verb.example}" for name, verb in VERBS.items()]
+    assert {line.split()[0] for line in readme} == VERBS.keys()
+    for line in dict.fromkeys([*readme, *screen]):
+        assert main(shlex.split(line)) == 0
+        written = capsys.readouterr().out.split(" s. Wrote\n")[1].split()
+        assert written
+        assert all((tmp_path / path).is_file() for path in written)

@@ -1,0 +1,72 @@
+"""A report of tables that are there already."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tables import curve, rows
+
+from cxr_noise_transforms.study.command.main import main
+
+CELLS = {(0, 0): 0.9, (4, 0): 0.5, (0, 4): 0.25}
+
+
+def written(folder: Path, name: str, table: pd.DataFrame) -> str:
+    table.to_csv(folder / name, index=False)
+    return str(folder / name)
+
+
+def test_packed_and_unpacked_tables_become_one_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = written(tmp_path, "a.csv", curve(CELLS, metric="dice", network="Unet"))
+    two = written(tmp_path, "b.csv.gz", curve(CELLS, metric="dice", network="FPN"))
+    out = tmp_path / "new" / "report"
+    assert main(["report", one, two, "--title", "Both < one", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("12 rows: task; Unet, FPN; 2 films\nFinished in ")
+    assert said.split("Wrote\n")[1].split() == [f"{out}/report.html", f"{out}/report.md"]
+    assert (out / "report.md").read_text().startswith("# Both &lt; one\n")
+    html = (out / "report.html").read_text()
+    assert "Both &lt; one" in html
+    assert all(network in html for network in ("Unet", "FPN"))
+
+
+def test_the_networks_are_the_title_where_none_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, "a.csv", curve(CELLS, metric="dice", network="Unet"))
+    assert main(["report", "a.csv"]) == 0
+    assert (tmp_path / "runs/report/report.md").read_text().startswith("# Unet under noise\n")
+
+
+def test_validation_films_fix_the_threshold_of_f1(tmp_path: Path) -> None:
+    target = np.tile([0.0, 1.0], 5)
+    score = np.linspace(0.1, 0.3, 10)
+    table = pd.concat([rows(score, target, cell=cell) for cell in CELLS])
+    one = written(tmp_path, "a.csv", table)
+    validation = written(tmp_path, "v.csv", rows(score, target))
+    for name, options in (("with", ["--validation", validation]), ("without", [])):
+        assert main(["report", one, *options, "--out", str(tmp_path / name)]) == 0
+        report = (tmp_path / name / "report.md").read_text()
+        assert ("F1 at the validation threshold" in report) == bool(options)
+
+
+def test_refusals(tmp_path: Path) -> None:
+    table = curve(CELLS, metric="dice", network="Unet")
+    one = written(tmp_path, "a.csv", table)
+    short = written(tmp_path, "short.csv", table.drop(columns="sq"))
+    noisy = written(tmp_path, "noisy.csv", table[table.sq > 0])
+    (tmp_path / "image.csv").write_bytes(bytes(range(256)))
+    for arguments, message in (
+        ([one, one], "must hold each row once, but hold 6 twice, the first of network Unet, film"),
+        ([str(tmp_path / "no.csv")], "No such file or directory"),
+        ([short], "short.csv must be a long table as CSV: .*sq"),
+        ([str(tmp_path / "image.csv")], "image.csv must be a long table as CSV"),
+        ([noisy], "table must have the cell sq=0, se=0 of task task"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            main(["report", *arguments, "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
