@@ -99,8 +99,7 @@ def proven(device: torch.device) -> bool:
     """
     captured = device.type == "cuda" and torch.cuda.is_current_stream_capturing()
     if captured or torch.compiler.is_compiling():
-        known: bool = _known_good(device)
-        return known
+        return _known_good(device)
     if device not in _verdicts:
         # a thread of its own is free of the caller's modes: fake tensors, transforms, autocast
         with ThreadPoolExecutor(1) as apart:
@@ -114,7 +113,6 @@ def proven(device: torch.device) -> bool:
     return not _verdicts[device]
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _known_good(device: torch.device) -> bool:
     if device not in _verdicts:
         warnings.warn(
@@ -124,6 +122,10 @@ def _known_good(device: torch.device) -> bool:
             stacklevel=2,
         )
     return _verdicts.get(device) == ""
+
+
+# what torch.compiler.assume_constant_result does, which first imports the compiler, for a second
+_known_good._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _verdict(device: torch.device) -> str:

@@ -26,9 +26,10 @@ from cxr_noise_transforms.study.command.terminal import say_written
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.films import PAIRS
+from cxr_noise_transforms.study.report.answers import headline
 from cxr_noise_transforms.study.report.figures import plot_tasks
 from cxr_noise_transforms.study.report.markdown import markdown, write_table
-from cxr_noise_transforms.study.report.page import write_report
+from cxr_noise_transforms.study.report.page import find_in_sweeps, write_report
 from cxr_noise_transforms.study.statistics.summaries import checkpoint_table, task_table
 
 BUNDLE = Path(__file__).parent / "bundles" / "classification"
@@ -56,8 +57,10 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
 }
 
-# clean, lost at the highest quantum severity, lost at the highest electronic one
-_COLUMNS = [f"{metric}{end}" for metric in ("auprc", "auroc", "f1") for end in ("", "_sq", "_se")]
+# clean, of a constant answer, lost at the highest quantum and at the highest electronic severity
+_ENDS = ("", "_constant", "_sq", "_se")
+_COLUMNS = [f"{metric}{end}" for metric in ("auprc", "auroc", "f1") for end in _ENDS]
+_COLUMNS.remove("auroc_constant")
 
 
 def main() -> None:
@@ -105,6 +108,8 @@ def main() -> None:
     summary = task_table(table)[["task", *_COLUMNS]]
     print(f"\nMean over {', '.join(chosen.arch)}; F1 at probability 0.5\n")
     print(markdown(summary))
+    findings = find_in_sweeps(sweeps, chosen.arch, table)
+    print(*headline(findings), sep="\n")
     written = [
         out / "per_image.csv",
         *write_table(summary, out / "summary"),
@@ -113,10 +118,10 @@ def main() -> None:
     if len(checkpoints := checkpoint_table(table)):
         kept = checkpoints[["weights", "networks", *_COLUMNS]]
         written += write_table(kept, out / "checkpoints")
-        print("Lowest validation loss and averaged weights, mean over pairs\n")
+        print("\nLowest validation loss and averaged weights, mean over pairs\n")
         print(markdown(kept))
     title, repeat = f"Findings under noise: {films_of(chosen)}", shlex.join(["python", *sys.argv])
-    written += write_report(sweeps, chosen.arch, table, out, title, repeat)
+    written += write_report(sweeps, findings, out, title, repeat)
     if not chosen.data:
         print("Phantoms demonstrate the pipeline; they say nothing about patients.")
     say_written(written, start)

@@ -23,9 +23,10 @@ from cxr_noise_transforms.study.command.options import (
 from cxr_noise_transforms.study.command.terminal import say_written
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.films import ORGANS
+from cxr_noise_transforms.study.report.answers import headline
 from cxr_noise_transforms.study.report.figures import plot_curves
 from cxr_noise_transforms.study.report.markdown import markdown, write_table
-from cxr_noise_transforms.study.report.page import write_report
+from cxr_noise_transforms.study.report.page import find_in_sweeps, write_report
 from cxr_noise_transforms.study.statistics.summaries import checkpoint_table, severity_table
 
 BUNDLE = Path(__file__).parent / "bundles" / "segmentation"
@@ -97,6 +98,8 @@ def main() -> None:
     count = table.image.nunique()
     print(f"\nMean over {', '.join(chosen.arch)}; {count} test films; diff from clean\n")
     print(markdown(summary))
+    findings = find_in_sweeps([sweep], chosen.arch, table)
+    print(*headline(findings), sep="\n")
     written = [
         out / "per_image.csv",
         *write_table(summary, out / "summary"),
@@ -104,10 +107,10 @@ def main() -> None:
     ]
     if len(checkpoints := checkpoint_table(table)):
         written += write_table(checkpoints, out / "checkpoints")
-        print("Lowest validation loss and averaged weights\n")
+        print("\nLowest validation loss and averaged weights\n")
         print(markdown(checkpoints))
     title, repeat = f"{task} under noise: {films}", shlex.join(["python", *sys.argv])
-    written += write_report([sweep], chosen.arch, table, out, title, repeat)
+    written += write_report([sweep], findings, out, title, repeat)
     if not chosen.data:
         print("Phantoms demonstrate the pipeline; they say nothing about patients.")
     say_written(written, start)

@@ -42,11 +42,11 @@ class Page:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
-    def open(self, file: Path, width: int, scheme: str = "light") -> None:
-        """Load a file in a window of this width and wait until it is there."""
+    def open(self, file: Path, width: int, scheme: str = "light", height: int = 900) -> None:
+        """Load a file in a window of this size and wait until it is there."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
-            width=width, height=900, deviceScaleFactor=1, mobile=width < 500,
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 500,
         )  # fmt: skip
         scheme_feature = {"name": "prefers-color-scheme", "value": scheme}
         self.call("Emulation.setEmulatedMedia", media="", features=[scheme_feature])

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from tables import rows
 
+from cxr_noise_transforms import LADDER
+
 CELLS = [(0.0, 0.0), *((s, 0.0) for s in (4.0, 10.0)), *((0.0, s) for s in (4.0, 10.0)), (1.0, 1.0)]
 
 
@@ -57,3 +59,31 @@ def score_table(networks: Sequence[str] = ("A", "B"), films: int = 12) -> pd.Dat
         for sq, se in CELLS
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True).assign(task="Effusion / Edema")
+
+
+def straight_table() -> pd.DataFrame:
+    """Two networks and three films on straight lines; the second one has twice as many rows."""
+    found = [
+        {
+            "task": "lungs",
+            "network": network,
+            "weights": "best",
+            "training_seed": 0,
+            "sq": float(sq),
+            "se": float(se),
+            "noise_seed": seed,
+            "image": f"film{film}",
+            "patient": f"patient{film}",
+            "source": "",
+            "label": "lungs",
+            "metric": metric,
+            "value": base - 0.02 * sq - 0.04 * se - 0.01 * film,
+            "target": np.nan,
+        }
+        for network, base, seeds in (("A", 0.9, 1), ("B", 0.7, 2))
+        for seed in range(seeds)
+        for sq, se in LADDER
+        for film in range(3)
+        for metric in ("dice", "iou")
+    ]
+    return pd.DataFrame(found).sample(frac=1, random_state=0)

@@ -46,3 +46,12 @@ def curve(values: dict[tuple[float, float], float], **about: object) -> pd.DataF
         [rows(np.full(2, v), cell=cell, **about) for cell, v in values.items()],  # type: ignore[arg-type]
         ignore_index=True,
     )
+
+
+def scores(seed: int, n: int = 60, decimals: int = 15) -> tuple[np.ndarray, np.ndarray]:
+    """Scores, with many ties where few decimals are kept, and both classes."""
+    generator = np.random.default_rng(seed)
+    targets = (generator.random(n) < 0.4).astype(float)
+    targets[:2] = 0, 1
+    logits = generator.normal(targets, 1.0)
+    return np.round(1 / (1 + np.exp(-logits)), decimals), targets

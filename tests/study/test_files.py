@@ -1,4 +1,4 @@
-"""One process has a folder at a time, for as long as it lives."""
+"""Files are whole or absent, and one process has a folder at a time, for as long as it lives."""
 
 import signal
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_noise_transforms.study.files import alone_in
+from cxr_noise_transforms.study.files import alone_in, whole_file
 
 HOLD = """
 import sys, time
@@ -68,3 +68,18 @@ def test_no_module_of_one_system_alone_is_imported() -> None:
     code = "import sys; sys.modules['fcntl'] = None; import cxr_noise_transforms.study.files"
     hidden = "import filelock; " + code
     subprocess.run([sys.executable, "-c", hidden], check=True)
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+
+    def fail_halfway() -> None:
+        with whole_file(path) as beside:
+            beside.write_text("half")
+            raise RuntimeError("disk")
+
+    with pytest.raises(RuntimeError, match="disk"):
+        fail_halfway()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write the report, and say where it is."""
     chosen = _parser().parse_args(arguments)
     start = time.monotonic()
-    from cxr_noise_transforms.study import write_report_of_table
+    from cxr_noise_transforms.study.report import find, headline, write_report_of_findings
     from cxr_noise_transforms.study.statistics import validation_thresholds
 
     table = _joined(chosen.tables)
@@ -34,9 +34,10 @@ def main(arguments: Sequence[str]) -> int:
     )
     title = chosen.title or f"{networks} under noise"
     about = {"Tables": ", ".join(map(str, chosen.tables))}
-    say_written(
-        write_report_of_table(chosen.out, table, title, about, thresholds=thresholds), start
-    )
+    findings = find(table, thresholds)
+    written = write_report_of_findings(chosen.out, findings, title, about)
+    print(*headline(findings), sep="\n")
+    say_written(written, start)
     return 0
 
 

@@ -32,8 +32,10 @@ def main(arguments: Sequence[str]) -> int:
     start = time.monotonic()
     from cxr_noise_transforms.study.devices import usable_device
     from cxr_noise_transforms.study.processes import joined
+    from cxr_noise_transforms.study.report.answers import headline
+    from cxr_noise_transforms.study.report.findings import find
     from cxr_noise_transforms.study.report.markdown import markdown, write_table
-    from cxr_noise_transforms.study.report.page import write_report_of_table
+    from cxr_noise_transforms.study.report.page import write_report_of_findings
     from cxr_noise_transforms.study.statistics.summaries import severity_table
 
     with joined():
@@ -47,13 +49,14 @@ def main(arguments: Sequence[str]) -> int:
             "Films": f"{len(films)} of {chosen.films}, {chosen.size} x {chosen.size}",
             "Made with": shlex.join(["cxr-noise", "stress", *arguments]),
         }
-        title = f"{_name(chosen.model)} under noise"
+        title, findings = f"{_name(chosen.model)} under noise", find(table)
         written = [
             chosen.out / "per_image.csv",
             *write_table(summary, chosen.out / "summary"),
-            *write_report_of_table(chosen.out, table, title, about),
+            *write_report_of_findings(chosen.out, findings, title, about),
         ]
     print(markdown(summary))
+    print(*headline(findings), sep="\n")
     say_written(written, start)
     return 0
 

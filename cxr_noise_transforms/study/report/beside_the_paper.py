@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
+from cxr_noise_transforms.study.statistics.long_table import CLEAN
+from cxr_noise_transforms.study.statistics.metrics import BY_SHARE
+from cxr_noise_transforms.study.statistics.summaries import mean_loss
 
 from . import paper
 from .document import Block, Table, Text
-from .findings import CLEAN, Findings
-from .markdown import metric_name
-from .sentences import cell_name, interval, number
+from .findings import Findings
+from .words import cell_name, interval, metric_name, number
 
 
 def compare(tasks: Sequence[Findings]) -> list[Block]:
@@ -69,11 +70,13 @@ def _table2(tasks: Sequence[Findings]) -> list[Block]:
             row = [one.task, published.group[one.task]]
             for metric in ("auprc", "auroc", "f1"):
                 row += [interval(one.levels.loc[metric].loc[CLEAN])]
+                row += [number(one.constant(metric))] if metric in BY_SHARE else []
                 row += [f"{published.loc[one.task, metric]:.3f}"]
             rows.append(row)
     header = ["pair", "pairs of this group look"]
-    for name in ("AUPRC", "AUROC", "F1"):
-        header += [name, f"paper {name}"]
+    for metric in ("auprc", "auroc", "f1"):
+        name = metric_name(metric)
+        header += [name, *(["constant answer"] if metric in BY_SHARE else []), f"paper {name}"]
     return [Table("Clean films, and the paper's Table 2", header, rows)] if rows else []
 
 
@@ -89,7 +92,7 @@ def _quoted(tasks: Sequence[Findings]) -> list[Block]:
         cell = (row.metric, float(row.sq), float(row.se))
         ours = named.get(row.task.lower(), [])
         if ours and all(cell in one.changes.index for one in ours):
-            lost = -np.mean([one.changes.value[cell] for one in ours])
+            lost = mean_loss(one.changes.value[cell] for one in ours)
             rows.append(
                 [
                     row.task,

@@ -99,6 +99,38 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Card:
+    """An answer at a glance: two numbers, a sentence, and a picture.
+
+    Args:
+        lead: what it is about.
+        subject: what the numbers are.
+        numbers: from one to the other.
+        where: what lies between them.
+        text: the rest of the sentence.
+        sentence: the same in words alone, for Markdown.
+        picture: below it.
+    """
+
+    lead: str
+    subject: str
+    numbers: str
+    where: str
+    text: str
+    sentence: str
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Answers side by side; the caption says how their pictures are read."""
+
+    kind: ClassVar[str] = "cards"
+    cards: Sequence[Card]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
 class Code:
     """Lines to be read as they are."""
 
@@ -116,12 +148,12 @@ class Folded:
     shown: bool = False
 
 
-Block: TypeAlias = "Heading | Text | Points | Table | Gallery | Code | Folded"
+Block: TypeAlias = "Heading | Text | Points | Table | Gallery | Cards | Code | Folded"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A title and its blocks."""
+    """A title and its blocks; without a title it opens the document."""
 
     title: str
     blocks: Sequence[Block] = field(default_factory=list)
@@ -133,6 +165,7 @@ def html(title: str, sections: Sequence[Section]) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["words"] = _words
+    environment.filters["anchor"] = _anchor
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     return template.render(title=title, sections=sections)
 
@@ -141,7 +174,7 @@ def markdown(title: str, sections: Sequence[Section], folder: str) -> str:
     """The document as Markdown, with its pictures in a folder beside it."""
     parts = [f"# {_escaped(title)}"]
     for section in sections:
-        parts.append(f"## {_escaped(section.title)}")
+        parts += [f"## {_escaped(section.title)}"] if section.title else []
         parts += [_block(block, folder) for block in section.blocks]
     return "\n\n".join(parts) + "\n"
 
@@ -152,6 +185,8 @@ def pictures(blocks: Sequence[Block]) -> list[Picture]:
     for block in blocks:
         if isinstance(block, Gallery):
             found += block.pictures
+        elif isinstance(block, Cards):
+            found += [card.picture for card in block.cards if card.picture]
         elif isinstance(block, Table):
             found += [cell for row in block.rows for cell in row if isinstance(cell, Picture)]
         elif isinstance(block, Folded):
@@ -160,11 +195,16 @@ def pictures(blocks: Sequence[Block]) -> list[Picture]:
 
 
 def _words(text: str) -> Markup:
-    """The severities' symbols with their index, and marks beside their number's column."""
+    """Symbols with their index, minus signs, and marks beside their number's column."""
     safe = re.sub(
         r"(?<!\w)s_([qe])(?![A-Za-z0-9_])", r"<var>s<sub>\1</sub></var>", str(escape(text))
     )
+    safe = re.sub(r"(?<![\w.-])-(?=\d+\.\d)", "\N{MINUS SIGN}", safe)
     return Markup(re.sub(r" ([*†])$", r'<span class="mark">\1</span>', safe))  # noqa: S704 (escaped)
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"\W+", "-", title.lower())
 
 
 def _block(block: Block, folder: str) -> str:
@@ -183,6 +223,11 @@ def _block(block: Block, folder: str) -> str:
             names = [image.caption for image in images]
             lines = [f"*{_escaped(caption)}*", "", _row(names, folder)]
             lines += ["|" + " --- |" * len(names), _row(images, folder)]
+        case Cards(cards, caption):
+            lines = [f"- **{_escaped(card.lead)}:** {_escaped(card.sentence)}" for card in cards]
+            images = [card.picture for card in cards if card.picture]
+            if images:
+                lines += ["", _block(Gallery(caption, images), folder)]
         case Code(text):
             lines = [f"    {line}" for line in text.splitlines()]
         case Folded(title, blocks, shown):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cxr_noise_transforms.study.files import whole_file
-from cxr_noise_transforms.study.statistics.performance import METRICS
 from cxr_noise_transforms.study.statistics.summaries import in_order, network_means, severity_table
 
 from .panels import COLOURS
+from .words import metric_name
 
 
 def plot_curves(table: pd.DataFrame, path: Path, title: str, weights: str = "best") -> Path:
     """Severity curves of one task: quantum and electronic noise side by side, a row per metric."""
-    means = network_means(table, weights)
+    means, mean = network_means(table, weights), severity_table(table, weights)
     networks, metrics = list(table.network.unique()), in_order(means.metric.unique())
     figure = Figure(figsize=(9, 3.0 * len(metrics) + 0.6), layout="constrained")
     axes = figure.subplots(len(metrics), 2, sharex="col", sharey="row", squeeze=False)
@@ -25,14 +26,14 @@ def plot_curves(table: pd.DataFrame, path: Path, title: str, weights: str = "bes
     for row, metric in zip(axes, metrics, strict=True):
         for axis, severity, other in zip(row, ("sq", "se"), ("se", "sq"), strict=True):
             rows = means[(means.metric == metric) & (means[other] == 0)]
-            curves = rows.pivot_table(index=severity, columns="network", values="value")
-            for network, colour in zip(networks, COLOURS * len(networks), strict=False):
-                axis.plot(
-                    curves.index, curves[network], "o-", color=colour, lw=1.2, ms=3.5, label=network
-                )
-            axis.plot(curves.index, curves.mean(axis=1), "k--", lw=2, label="mean")
+            for network, colour in zip(networks, cycle(COLOURS), strict=False):
+                curve = rows[rows.network == network].sort_values(severity)
+                look = {"color": colour, "lw": 1.2, "ms": 3.5, "label": network}
+                axis.plot(curve[severity], curve.value, "o-", **look)
+            curve = mean[mean[other] == 0].sort_values(severity)
+            axis.plot(curve[severity], curve[metric], "k--", lw=2, label="mean")
             _frame(axis, metric)
-        row[0].set_ylabel(METRICS.get(metric, metric))
+        row[0].set_ylabel(metric_name(metric))
     _name_axes(axes)
     return _save(figure, path)
 
@@ -48,10 +49,8 @@ def plot_tasks(table: pd.DataFrame, path: Path, title: str, weights: str = "best
         for axis, severity, other in zip(row, ("sq", "se"), ("se", "sq"), strict=True):
             rows = cells[cells[other] == 0].sort_values(severity)
             for metric, colour in zip(("auroc", "auprc", "f1"), COLOURS, strict=False):
-                axis.plot(
-                    rows[severity], rows[metric], "o-", color=colour, lw=1.2, ms=3.5,
-                    label=METRICS[metric],
-                )  # fmt: skip
+                look = {"color": colour, "lw": 1.2, "ms": 3.5, "label": metric_name(metric)}
+                axis.plot(rows[severity], rows[metric], "o-", **look)
             _frame(axis, "auroc")
             axis.set_title(task, fontsize=9)
     _name_axes(axes)

@@ -1,37 +1,47 @@
-"""What the report of a task says, as numbers: levels, changes, and films, from the long table."""
+"""What the report says of a task, as numbers: levels, changes, curves and films."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from cxr_noise_transforms.study.statistics.comparisons import paired_tests
-from cxr_noise_transforms.study.statistics.curves import curve_numbers, mean_corruption_error
+from cxr_noise_transforms.study.statistics.curves import curve_numbers
+from cxr_noise_transforms.study.statistics.films import failures, film_values, label_counts
+from cxr_noise_transforms.study.statistics.long_table import (
+    CLEAN,
+    MEAN,
+    SCORE,
+    check_table,
+    is_complete,
+)
+from cxr_noise_transforms.study.statistics.metrics import LOWER_IS_BETTER
 from cxr_noise_transforms.study.statistics.performance import (
-    KEYS,
-    LOWER_IS_BETTER,
     Thresholds,
+    mean_over,
     performance,
+    seed_spread,
 )
 from cxr_noise_transforms.study.statistics.resampling import Resampled, bootstrap
 from cxr_noise_transforms.study.statistics.summaries import in_ladder, in_order
 
-CLEAN = (0.0, 0.0)
-_CELL = ["metric", "sq", "se"]
+ALPHA = 0.05
+_NAMES = ("task", "network", "weights", "image", "label", "metric")
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The results of one task, labels and noise seeds averaged.
+    """The results of one task, labels and noise seeds averaged; NaN where nothing was measured.
 
     Args:
         table: the task's long table.
         every_perf: :func:`~cxr_noise_transforms.study.statistics.performance.performance` of it.
-        every_draw: :func:`~cxr_noise_transforms.study.statistics.resampling.bootstrap` of it.
+        every_draw: :func:`~cxr_noise_transforms.study.statistics.resampling.bootstrap` of it, for
+            every network, label and metric in every cell.
         weights: the checkpoint that is reported.
         networks: in the report's order.
     """
@@ -48,9 +58,15 @@ class Findings:
         return str(self.table.task.iloc[0])
 
     @property
+    def labels(self) -> list[str]:
+        """In the table's order."""
+        return list(self.table.label.unique())
+
+    @cached_property
     def cells(self) -> list[tuple[float, float]]:
         """In the order of the ladder."""
-        return in_ladder(self.table[["sq", "se"]].itertuples(index=False, name=None))
+        cells = self.table[["sq", "se"]].drop_duplicates()
+        return in_ladder(cells.itertuples(index=False, name=None))
 
     @property
     def axes(self) -> dict[str, list[float]]:
@@ -61,10 +77,22 @@ class Findings:
         }
         return {axis: steps for axis, steps in axes.items() if len(steps) > 1}
 
-    @property
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """Of films: :func:`~cxr_noise_transforms.study.statistics.films.label_counts`."""
+        return label_counts(self.table)
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether all networks were measured on the same films in the same cells."""
+        return is_complete(self.table)
+
+    @cached_property
     def metrics(self) -> list[str]:
-        """The first is the one that the report is about."""
-        return in_order(self.every_perf.metric.unique())
+        """Those with a value anywhere; the first is the one that the report is about."""
+        groups = self.draws.groups
+        known = groups[groups.value.notna()].metric.unique()
+        return in_order(known if len(known) else groups.metric.unique())
 
     @cached_property
     def draws(self) -> Resampled:
@@ -79,38 +107,48 @@ class Findings:
     @cached_property
     def levels(self) -> pd.DataFrame:
         """The mean over networks with its intervals, by metric, sq and se."""
-        return self.mean.intervals().set_index(_CELL)
+        return self.mean.intervals().set_index(["metric", "sq", "se"]).sort_index()
 
     @cached_property
     def changes(self) -> pd.DataFrame:
-        """Its tests against the clean cell, by metric, sq and se."""
-        return paired_tests(self.mean.against(sq=0, se=0)).set_index(_CELL)
+        """Its tests against the clean cell, by metric, sq and se; NaN in the clean cell."""
+        tests = paired_tests(self.mean.against(sq=0, se=0))
+        return tests.set_index(["metric", "sq", "se"]).reindex(self.levels.index)
 
     @cached_property
-    def perf(self) -> pd.DataFrame:
-        """Every network's performance."""
-        return _averaged(self.every_perf[self.every_perf.weights == self.weights], "label")
-
-    @cached_property
-    def mean_perf(self) -> pd.DataFrame:
-        """The performance's mean over networks."""
-        return _averaged(self.perf, "network")
+    def noise_spread(self) -> pd.Series:
+        """The mean's standard deviation over noise seeds, by metric, sq and se."""
+        reported = self.every_perf[self.every_perf.weights == self.weights]
+        spread = seed_spread(mean_over(reported, ["label", "network"]))
+        return spread.set_index(["metric", "sq", "se"]).noise_sd
 
     @cached_property
     def curve_numbers(self) -> pd.DataFrame:
-        """:func:`curve_numbers` of networks and "mean".
+        """Those of networks and "mean", errors as multiples of the first network's."""
+        both = pd.concat([self.draws.groups, self.mean.groups], ignore_index=True)
+        return curve_numbers(both, baseline=self.networks[0])
 
-        With ``ce`` and ``mce``, the error as a multiple of the first network's.
-        """
-        perf = pd.concat([self.perf, self.mean_perf])
-        numbers = curve_numbers(perf)
-        errors = mean_corruption_error(perf, self.networks[0])
-        columns = {f"ce_{axis}": axis for axis in self.axes}
-        keys = ["network", "metric"]
-        ce = errors.rename(columns=columns).melt(
-            [*keys, "mce"], list(columns.values()), "axis", "ce"
-        )
-        return numbers.merge(ce, on=[*keys, "axis"])
+    def constant(self, metric: str) -> float:
+        """What a constant answer gets; NaN where that is not known."""
+        known = self.levels.chance[metric].dropna()
+        return known.iloc[0] if len(known) else np.nan
+
+    def is_weak(self, metric: str) -> bool:
+        """Whether the clean mean cannot be told from a constant answer's."""
+        level = self.levels.loc[metric].loc[CLEAN]
+        return bool(level.chance > 0 and level.lower <= level.chance)
+
+    def numbers(self, metric: str, network: str = MEAN) -> pd.DataFrame:
+        """The curve numbers of a network and metric, by axis."""
+        found = self.curve_numbers
+        found = found[(found.metric == metric) & (found.network == network)]
+        return found.set_index("axis").loc[list(self.axes)]
+
+    def last(self, metric: str, axis: str) -> float | None:
+        """The highest severity of an axis at which all networks were measured."""
+        levels = self.levels.value[metric]
+        known = [step for step in self.axes[axis] if step and levels.notna()[on_axis(axis, step)]]
+        return known[-1] if known else None
 
     @property
     def noise_seeds(self) -> list[int]:
@@ -118,50 +156,41 @@ class Findings:
         return [int(seed) for seed in self.table.noise_seed.unique()]
 
     @property
-    def is_score(self) -> bool:
-        """Whether films are classified."""
-        return bool((self.table.metric == "score").all())
+    def film_metric(self) -> str:
+        """What :meth:`films` holds: "score", or the metric of films that the report is about."""
+        of_films = set(self.table.metric)
+        return next((metric for metric in self.metrics if metric in of_films), SCORE)
 
     @property
-    def film_metric(self) -> str:
-        """What :attr:`films` holds: "score", or the metric that the report is about."""
-        return "score" if self.is_score else self.metrics[0]
-
-    def films(self, network: str) -> pd.DataFrame:
-        """What every film achieves in every cell under one network and the first noise seed.
-
-        Returns:
-            Images by cells: the metric of a segmentation, the probability that a classifier gives
-            to the truth; the mean over labels. The worst film on the average of cells is first.
-        """
-        chosen = self.table[
-            (self.table.network == network)
-            & (self.table.weights == self.weights)
-            & (self.table.noise_seed == self.noise_seeds[0])
-            & (self.table.metric == self.film_metric)
-        ]
-        if self.is_score:
-            value = chosen.value.where(chosen.target == 1, 1 - chosen.value)
-            chosen = chosen.assign(value=value)
-        films = chosen.pivot_table(index="image", columns=["sq", "se"], values="value")[self.cells]
-        order = films.mean(axis=1).sort_values(ascending=not self.lower_is_better, kind="stable")
-        return films.loc[order.index]
+    def is_score(self) -> bool:
+        """Whether films are classified."""
+        return self.film_metric == SCORE
 
     @property
     def lower_is_better(self) -> bool:
         """Whether the films' metric is an error."""
         return self.film_metric in LOWER_IS_BETTER
 
-    def failures(self, films: pd.DataFrame) -> pd.DataFrame:
-        """Where films fail: half the clean value is gone, or the truth is less likely than not.
+    def films(self, network: str) -> pd.DataFrame:
+        """What every film achieves in every cell under one network and its first noise seed.
 
         Returns:
-            Images by cells of truth values; an error fails at twice the clean value.
+            See :func:`~cxr_noise_transforms.study.statistics.films.film_values`; empty if there
+            are no values.
         """
-        if self.is_score:
-            return films < 0.5
-        clean = films[CLEAN].to_numpy()[:, None]
-        return films >= 2 * clean if self.lower_is_better else films <= clean / 2
+        rows = self.table[
+            (self.table.network == network)
+            & (self.table.weights == self.weights)
+            & (self.table.metric == self.film_metric)
+        ]
+        rows = rows[rows.noise_seed.isin(rows.noise_seed.unique()[:1])]
+        films = film_values(rows, self.film_metric)
+        columns = pd.MultiIndex.from_tuples(dict.fromkeys([*self.cells, CLEAN]))
+        return films.reindex(columns=columns)
+
+    def failures(self, films: pd.DataFrame) -> pd.DataFrame:
+        """See :func:`~cxr_noise_transforms.study.statistics.films.failures`."""
+        return failures(films, self.film_metric, CLEAN)
 
 
 def find(
@@ -179,35 +208,25 @@ def find(
         resamples: of the patients.
 
     Raises:
-        ValueError: as there; the clean cell is missing.
+        ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`.
     """
+    check_table(table)
+    table = table.astype(dict.fromkeys(_NAMES, str))
+    if thresholds is not None:
+        thresholds = {
+            (str(task), str(network), str(weights), seed, str(label)): value
+            for (task, network, weights, seed, label), value in thresholds.items()
+        }
     found = []
-    for task, rows in table.groupby("task", sort=False):
-        if not ((rows.sq == 0) & (rows.se == 0)).any():
-            raise ValueError(f"table must have the cell sq=0, se=0 of task {task}; it is missing")
-        part = _measurable(rows)
+    for _, part in table.groupby("task", sort=False):
         weights = "best" if (part.weights == "best").any() else part.weights.iloc[0]
-        perf, draws = performance(part, thresholds), bootstrap(part, thresholds, resamples)
-        names = list(part.network.unique())
+        names = list(part[part.weights == weights].network.unique())
         order = [name for name in networks or names if name in names]
-        found.append(Findings(part, perf, draws, weights, order))
+        perf, draws = performance(part, thresholds), bootstrap(part, thresholds, resamples)
+        found.append(Findings(part, perf, draws.completed(), weights, order))
     return found
 
 
-def _measurable(table: pd.DataFrame) -> pd.DataFrame:
-    """The labels about which the films of a task say something."""
-    values = table.groupby("label").value.count()
-    if not values.all():
-        raise ValueError(f"no film has a reference for {', '.join(values.index[values == 0])}")
-    classes = table[table.metric == "score"].groupby("label").target.nunique()
-    single = list(classes.index[classes < 2])
-    if single and len(single) < table.label.nunique():
-        warnings.warn(f"left out, all films alike: {', '.join(single)}", stacklevel=3)
-        return table[~table.label.isin(single)]
-    return table
-
-
-def _averaged(perf: pd.DataFrame, column: str) -> pd.DataFrame:
-    keys = [name for name in (*KEYS, "metric") if name != column]
-    means = perf.groupby(keys, as_index=False)[["value", "chance"]].mean()
-    return means.assign(**{column: "mean"})
+def on_axis(axis: str, severity: float) -> tuple[float, float]:
+    """The cell of a severity without the other noise."""
+    return (severity, 0.0) if axis == "sq" else (0.0, severity)

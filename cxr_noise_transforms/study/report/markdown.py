@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from cxr_noise_transforms.study.files import whole_file
-from cxr_noise_transforms.study.statistics.performance import METRICS
+
+from .words import metric_name, number
 
 _HEADER = {
     "sq": "s_q",
@@ -41,26 +42,21 @@ def write_table(table: pd.DataFrame, stem: Path) -> list[Path]:
     return paths
 
 
-def metric_name(metric: str) -> str:
-    """A metric in words."""
-    return METRICS.get(metric, metric)
-
-
 def _title(name: str) -> str:
     for ending, words in (
+        ("_constant", "of a constant answer"),
         ("_diff", "diff"),
         ("_sq", "lost at highest s_q"),
         ("_se", "lost at highest s_e"),
     ):
         if name.endswith(ending):
             return f"{_title(name.removesuffix(ending))} {words}"
-    return {**METRICS, **_HEADER}.get(name, name)
+    return _HEADER.get(name, metric_name(name))
 
 
 def _cell(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
-    if name.endswith("_diff"):
-        return f"{value:+.3f}"
-    # + 0.0: no minus before a zero
-    return f"{value:.4g}" if name in _HEADER else f"{round(value, 3) + 0.0:.3f}"
+    if name in _HEADER:
+        return f"{value:.4g}"
+    return number(value, "+.3f" if name.endswith("_diff") else ".3f")

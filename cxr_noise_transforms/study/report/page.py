@@ -19,31 +19,45 @@ from cxr_noise_transforms.study.evaluation.cells import read_table
 from cxr_noise_transforms.study.evaluation.sweep import Sweep, own_errors
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.provenance import provenance
-from cxr_noise_transforms.study.statistics.performance import (
-    MODEL,
-    Thresholds,
-    validation_thresholds,
-)
+from cxr_noise_transforms.study.statistics.performance import Thresholds, validation_thresholds
 
 from . import document
 from .beside_the_paper import compare
 from .document import Block, Code, Folded, Heading, Section, Text
 from .findings import Findings, find
 from .gallery import Views, sweep_views
-from .pictures import film_ladder, photographer, severity_curves
-from .sentences import CHECKPOINTS, NOISE, SYMBOL, headline
-from .tables import facts_table, films_table, overview, result_tables, training_tables, worst_films
+from .measured import design, facts_table, films_table, training_tables
+from .pictures import answer_cards, film_ladder, photographer, severity_curves
+from .sentences import remarks
+from .single_films import worst_films
+from .tables import overview, result_tables
 
-_READING = Text(
-    "Bands are the 95 % intervals of the networks, bars those of their mean. All networks and "
-    "cells are of the same patients, so curves may differ for certain although their bands overlap."
-)
+_PHANTOMS = "Phantoms, which say nothing about patients."
+
+
+def find_in_sweeps(
+    sweeps: Sequence[Sweep], architectures: Sequence[str], table: pd.DataFrame
+) -> list[Findings]:
+    """The findings of finished sweeps, with F1 at thresholds from their validation films.
+
+    Args:
+        sweeps: one per task.
+        architectures: the networks; the first one is the baseline of mCE.
+        table: the sweeps' long tables, one below the other.
+
+    Raises:
+        ValueError: see :func:`~cxr_noise_transforms.study.report.findings.find`.
+    """
+    files = [sweep.out / "validation.csv" for sweep in sweeps]
+    thresholds = None
+    if all(file.is_file() for file in files):
+        thresholds = validation_thresholds(pd.concat(map(read_table, files)))
+    return find(table, thresholds, architectures)
 
 
 def write_report(
     sweeps: Sequence[Sweep],
-    architectures: Sequence[str],
-    table: pd.DataFrame,
+    tasks: Sequence[Findings],
     out: Path,
     title: str,
     repeat: str = "",
@@ -52,8 +66,7 @@ def write_report(
 
     Args:
         sweeps: one per task.
-        architectures: the networks; the first one is the baseline of mCE.
-        table: the sweeps' long tables, one below the other.
+        tasks: from :func:`find_in_sweeps`.
         out: folder.
         title: of the report.
         repeat: the command line that made the sweeps.
@@ -63,21 +76,19 @@ def write_report(
 
     Raises:
         FileNotFoundError: films or weights are not there.
-        ValueError: see :func:`~cxr_noise_transforms.study.report.findings.find`.
     """
     runs = [json.loads((sweep.out / "run.json").read_text()) for sweep in sweeps]
     # every network has the same
     splits = [
-        json.loads((sweep.out / architectures[0] / "split.json").read_text()) for sweep in sweeps
+        json.loads((sweep.out / one.networks[0] / "split.json").read_text())
+        for sweep, one in zip(sweeps, tasks, strict=True)
     ]
-    tasks = find(table, _thresholds(sweeps), architectures)
-    measured: list[Block] = [films_table(tasks, splits), *training_tables(runs)]
-    if any(sweep.options["dataset_dir"] is None for sweep in sweeps):
-        words = "These films are phantoms: they demonstrate the pipeline and say nothing about"
-        measured.insert(0, Text(f"{words} patients.", notice=True))
+    phantoms = any(sweep.options["dataset_dir"] is None for sweep in sweeps)
+    notice = [Text(_PHANTOMS, notice=True)] if phantoms else []
+    made = [Folded("Training and settings", training_tables(runs)), *_provenance(runs, repeat)]
     views = sweep_views(sweeps, tasks[0].networks[0], tasks[0].weights)
     with own_errors():
-        return _write(out, title, tasks, measured, _provenance(runs, repeat), views)
+        return _write(out, title, tasks, notice, [films_table(tasks, splits)], made, views)
 
 
 def write_report_of_table(
@@ -104,37 +115,49 @@ def write_report_of_table(
     Raises:
         ValueError: see :func:`~cxr_noise_transforms.study.report.findings.find`.
     """
-    tasks = find(table, thresholds)
+    return write_report_of_findings(out, find(table, thresholds), title, about, views)
+
+
+def write_report_of_findings(
+    out: str | Path,
+    tasks: Sequence[Findings],
+    title: str,
+    about: Mapping[str, str] | None = None,
+    views: Views | None = None,
+) -> list[Path]:
+    """As :func:`write_report_of_table`, of what was found in the table already."""
     measured: list[Block] = [films_table(tasks)]
     if about:
         measured.insert(0, facts_table("About this measurement", about))
-    made = [facts_table("This report was made with", provenance(torch.device("cpu")))]
-    return _write(Path(out), title, tasks, measured, made, views)
+    made = facts_table("This report was made with", provenance(torch.device("cpu")))
+    return _write(Path(out), title, tasks, [], measured, [Folded("Versions", [made])], views)
 
 
 def _write(
     out: Path,
     title: str,
     tasks: Sequence[Findings],
+    notice: Sequence[Block],
     measured: Sequence[Block],
     made: Sequence[Block],
     views: Views | None,
 ) -> list[Path]:
     names = (f"{number:03d}" for number in count(1))
     film = photographer(views, names, 512 if len(tasks) == 1 else 256) if views else None
+    several = len(tasks) > 1
     sections = [
-        Section("What was measured", [*measured, *_design(tasks)]),
-        Section("In short", [*overview(tasks), *_each(tasks, headline)]),
+        Section("", [*notice, *answer_cards(tasks, names), *overview(tasks)]),
+        Section("In words", _each(tasks, lambda one: remarks(one, alone=not several), fold=True)),
+        Section("What was measured", [*measured, *design(tasks)]),
         Section("Films under noise", _each(tasks, lambda one: film_ladder(one, film), fold=True)),
         Section(
-            "Severity curves", [_READING, *_each(tasks, lambda one: severity_curves(one, names))]
+            "Severity curves" if several else "More curves",
+            _each(tasks, lambda one: severity_curves(one, names, leading=several), fold=True),
         ),
         Section("Tables", _each(tasks, result_tables, fold=True)),
         Section("Beside the paper", compare(tasks)),
-        Section(
-            "Single films, worst first", _each(tasks, lambda one: worst_films(one, film), fold=True)
-        ),
-        Section("Provenance", made),
+        Section("Worst films", _each(tasks, lambda one: worst_films(one, film), fold=True)),
+        Section("Settings and provenance", made),
     ]
     sections = [section for section in sections if section.blocks]
     folder = out / "report"
@@ -169,53 +192,16 @@ def _each(
     return found
 
 
-def _thresholds(sweeps: Sequence[Sweep]) -> dict[tuple, float] | None:
-    files = [sweep.out / "validation.csv" for sweep in sweeps]
-    if not all(file.is_file() for file in files):
-        return None
-    table = pd.concat(map(read_table, files))
-    # a handful of validation films may show one class only
-    both = table.groupby(list(MODEL)).target.nunique().min() == 2
-    return validation_thresholds(table) if both else None
-
-
-def _design(tasks: Sequence[Findings]) -> list[Block]:
-    one = tasks[0]
-    weights = [words for name, words in CHECKPOINTS.items() if (one.table.weights == name).any()]
-    facts = {
-        "networks": ", ".join(one.networks),
-        "checkpoints": " (reported), ".join(weights),
-        **{
-            f"{NOISE[axis]}, {SYMBOL[axis]}": ", ".join(f"{step:g}" for step in steps)
-            for axis, steps in one.axes.items()
-        },
-        "cells": f"{len(one.cells)} combinations of both noises",
-        "noise seeds": str(len(one.noise_seeds)),
-    }
-    return [
-        facts_table("Networks and noise", {name: words for name, words in facts.items() if words}),
-        Text(
-            "Severity s_q leaves 1000 / s_q² photons per pixel at full scale. Severity s_e adds "
-            "Gaussian noise of standard deviation sigma = 0.1 s_e, as a fraction of full scale. "
-            "A film has the same noise pattern in every cell and for every network, at another "
-            "strength."
-        ),
-        Text(
-            "Brackets are 95 % intervals over patients (1,000 resamples): what other test "
-            "patients would change about these trained networks, not what another training would."
-        ),
-    ]
-
-
 def _provenance(runs: Sequence[Mapping[str, Any]], repeat: str) -> list[Block]:
     versions = {
         name: value
         for name, value in runs[0].items()
         if name not in ("task", "settings", "networks")
     }
-    blocks: list[Block] = [facts_table("Versions and machine", versions)]
+    blocks: list[Block] = [Folded("Versions", [facts_table("Versions and machine", versions)])]
     if repeat:
-        blocks += [Text("To repeat; what is finished is not measured again:"), Code(repeat)]
+        words = Text("To repeat; what is finished is not measured again:")
+        blocks.append(Folded("The command", [words, Code(repeat)]))
     blocks += [
         Folded(f"run.json, {run['task']}", [Code(json.dumps(run, indent=1))]) for run in runs
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -14,8 +15,10 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart with any colour vision; markers and dashes differ as well
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_MARKERS = "osD^vP"
 _DASHES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 1, 2)), (0, (2, 2)))
+_LOOKS = tuple(zip(COLOURS, "osD^vP", _DASHES, strict=True))
+# letters of a name in the legend, and of its whole line
+_LONGEST, _LEGEND = 40, 78
 # text, axes and the mean; an SVG has the page's colour instead
 _INK = "#2b2f33"
 _STYLE = {
@@ -28,60 +31,85 @@ _STYLE = {
 
 def curve_panel(
     points: pd.DataFrame,
-    networks: Sequence[str],
+    names: Sequence[str],
     labels: tuple[str, str],
     top: tuple[str, Callable[[float], str]],
-    chance: float | None = None,
+    mean: pd.DataFrame | None = None,
+    constant: float | None = None,
+    half: float | None = None,
 ) -> Figure:
-    """One metric over one severity: each network with a band, their mean with bars.
+    """One metric over one severity: each curve with a band, their mean with bars.
 
     Args:
-        points: ``network``, ``severity``, ``value``, ``lower``, ``upper``; the network "mean" is
-            the mean.
-        networks: in the order of their colours.
+        points: ``name``, ``severity``, ``value``, ``lower``, ``upper``.
+        names: of the curves, in the order of their colours.
         labels: of both axes.
         top: label of the severities in other units, and how one is written there.
-        chance: a line for the value without knowledge.
+        mean: the columns of points but the name.
+        constant: a line for what a constant answer gets.
+        half: a line for the severity at which half is lost.
     """
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(4.6, 3.7), layout="constrained", facecolor="none")
+        figure = Figure(figsize=(4.6, 2.7), layout="constrained", facecolor="none")
         axis = figure.subplots()
         axis.set_facecolor("none")
-        for place, network in enumerate(networks):
-            rows = points[points.network == network].sort_values("severity")
-            look: dict[str, Any] = {
-                "color": COLOURS[place % 6],
-                "marker": _MARKERS[place % 6],
-                "ms": 4,
-            }
-            axis.fill_between(
-                rows.severity, rows.lower, rows.upper, color=look["color"], alpha=0.2, lw=0.8
-            )
+        for name, (colour, marker, dashes) in zip(names, cycle(_LOOKS), strict=False):
+            rows = points[points["name"] == name].sort_values("severity")
+            axis.fill_between(rows.severity, rows.lower, rows.upper, color=colour, alpha=0.16, lw=0)
             axis.plot(
-                rows.severity, rows.value, ls=_DASHES[place % 6], lw=1.4, label=network, **look
-            )
-        rows = points[points.network == "mean"].sort_values("severity")
-        if len(rows):
+                rows.severity, rows.value, color=colour, marker=marker, ms=3.5, ls=dashes, lw=1.4,
+                label=_shortened(name),
+            )  # fmt: skip
+        if mean is not None:
+            rows = mean.sort_values("severity")
             # a mean of percentile intervals need not be inside of them
             ends = [(rows.value - rows.lower).clip(0), (rows.upper - rows.value).clip(0)]
             axis.errorbar(
-                rows.severity, rows.value, ends, color=_INK, lw=2.2, capsize=3, elinewidth=1.2,
+                rows.severity, rows.value, ends, color=_INK, lw=2.2, capsize=2.5, elinewidth=1.1,
                 label="mean", zorder=3,
             )  # fmt: skip
-        if chance is not None:
-            axis.axhline(chance, color=_INK, lw=1, ls=":", label="chance")
-        steps = sorted(points.severity.unique())
-        axis.set(xlabel=labels[0], ylabel=labels[1], xticks=_apart(steps))
-        if points.lower.min() >= 0 and points.upper.max() <= 1:
-            axis.set_ylim(0, 1)
-        axis.grid(color=_INK, alpha=0.18, lw=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
-        figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
+        if constant is not None:
+            axis.axhline(constant, color=_INK, lw=1, ls=":", label="constant answer")
+        _frame(axis, points, labels)
+        steps = _apart(sorted(points.severity.unique()))
+        axis.set_xticks(steps)
+        if half is not None:
+            _mark(axis, half, late=half > 0.75 * steps[-1])
+        longest = max(len(_shortened(name)) for name in names)
+        figure.legend(
+            frameon=False, fontsize=8, loc="outside lower center", columnspacing=1.4,
+            ncols=min(4, max(1, _LEGEND // (longest + 7))),
+        )  # fmt: skip
         other = axis.secondary_xaxis("top")
-        other.set_xticks(_apart(steps), [top[1](step) for step in _apart(steps)])
-        other.set_xlabel(top[0])
+        other.set_xticks(steps, [top[1](step) for step in steps])
+        other.tick_params(length=0, labelsize=8)
+        other.set_xlabel(top[0], fontsize=8)
         other.spines["top"].set_visible(False)
         return figure
+
+
+def _frame(axis: Any, points: pd.DataFrame, labels: tuple[str, str]) -> None:
+    axis.set(xlabel=labels[0], ylabel=labels[1])
+    ends = points[["value", "lower", "upper"]]
+    if ends.min(axis=None) >= 0 and ends.max(axis=None) <= 1:
+        axis.set_ylim(0, 1.02)
+    axis.grid(axis="y", color=_INK, alpha=0.16, lw=0.6)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+
+
+def _mark(axis: Any, severity: float, *, late: bool) -> None:
+    axis.axvline(severity, color=_INK, lw=0.9, ls=(0, (1, 2)))
+    # where a curve that has lost half is not: above it behind the line, below it before the line
+    place, offset, side = ((severity, 0.05), -4, "right") if late else ((severity, 0.9), 4, "left")
+    axis.annotate(
+        "half lost", place, (offset, 0), ("data", "axes fraction"), "offset points", ha=side,
+        fontsize=8,
+    )  # fmt: skip
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
 def drawn(figure: Figure, name: str, alt: str) -> tuple[bytes, str]:
@@ -104,6 +132,8 @@ def drawn(figure: Figure, name: str, alt: str) -> tuple[bytes, str]:
     head = f'<svg {box and box[0]} role="img" aria-label="{escape(alt)}">'
     text = re.sub(r"<svg[^>]*>", lambda _: head, text, count=1)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    # the first colour is dark: the page may have a brighter one
+    text = text.replace(COLOURS[0].lower(), f"var(--blue, {COLOURS[0]})")
     return pixels.getvalue(), text.replace(_INK, "currentColor")
 
 

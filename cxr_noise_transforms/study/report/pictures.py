@@ -1,28 +1,31 @@
-"""The pictures of a report: films under noise, and severity curves."""
+"""The pictures of a report: severity curves, and films under noise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+import numpy as np
 import pandas as pd
 
-from .document import Block, Folded, Gallery, Picture
-from .findings import CLEAN, Findings
+from cxr_noise_transforms.study.statistics.long_table import CLEAN
+
+from .answers import Answer, answers
+from .document import Block, Card, Cards, Folded, Gallery, Picture
+from .findings import Findings, on_axis
 from .gallery import Views, draw
-from .markdown import metric_name
 from .panels import curve_panel, drawn
-from .sentences import (
+from .sentences import truth
+from .words import (
     NOISE,
     SYMBOL,
     Cell,
     cell_name,
     cell_words,
+    metric_name,
     number,
-    on_axis,
     photons_at,
     sigma_at,
-    truth,
 )
 
 _TOP = {
@@ -31,9 +34,120 @@ _TOP = {
 }
 # these metrics have no figures
 _IN_TABLES = frozenset({"f1_val", "brier", "ece"})
+_POINTS = ["name", "severity", "value", "lower", "upper"]
 
 # findings, film, cell, caption to picture
 Photographer: TypeAlias = Callable[..., Picture]
+
+
+def answer_cards(tasks: Sequence[Findings], names: Iterator[str]) -> list[Block]:
+    """What each noise costs, with the curves that say so."""
+    cards = [_card(answer, tasks, names) for answer in answers(tasks)]
+    if not cards:
+        return []
+    caption = (
+        "Bands: 95 % intervals over patients; bars: those of the mean."
+        if len(tasks) == 1
+        else "Means over networks."
+    )
+    return [Cards(cards, caption if any(card.picture for card in cards) else "")]
+
+
+def _card(answer: Answer, tasks: Sequence[Findings], names: Iterator[str]) -> Card:
+    alike = [one for one in tasks if one.metrics[0] == answer.metric and answer.axis in one.axes]
+    picture = None
+    if len(alike) == 1:
+        picture = _panel(alike[0], answer.metric, answer.axis, names)
+    elif alike:
+        picture = _panel_of_tasks(alike, answer.metric, answer.axis, names)
+    return Card(
+        answer.lead,
+        answer.subject,
+        " → ".join(filter(None, [answer.clean, answer.noisy])),
+        answer.where,
+        answer.rest,
+        answer.sentence,
+        picture,
+    )
+
+
+def severity_curves(one: Findings, names: Iterator[str], *, leading: bool) -> list[Block]:
+    """The severity curves of every metric that has figures, folded; the leading one unfolded."""
+    shown = [metric for metric in one.metrics if metric not in _IN_TABLES] or one.metrics[:1]
+    blocks: list[Block] = []
+    for metric in shown if leading else shown[1:]:
+        panels = [_panel(one, metric, axis, names) for axis in one.axes]
+        images = [panel for panel in panels if panel]
+        gallery = Gallery(f"{one.task}: {metric_name(metric)}", images, wide=True)
+        folded = metric != shown[0]
+        if images:
+            blocks.append(Folded(metric_name(metric), [gallery]) if folded else gallery)
+    return blocks
+
+
+def _panel(one: Findings, metric: str, axis: str, names: Iterator[str]) -> Picture | None:
+    mean = _on_axis(one.levels.loc[metric].reset_index(), axis)
+    points = one.draws.select(metric=metric, network=list(one.networks)).intervals()
+    points = _on_axis(points.rename(columns={"network": "name"}), axis)
+    mean = mean if len(one.networks) > 1 else None
+    constant, half = one.constant(metric), one.numbers(metric).breakdown[axis]
+    return _picture(metric, axis, points, one.networks, names, mean, constant, half)
+
+
+def _panel_of_tasks(
+    tasks: Sequence[Findings], metric: str, axis: str, names: Iterator[str]
+) -> Picture | None:
+    parts = [one.levels.loc[metric].reset_index().assign(name=one.task) for one in tasks]
+    points = _on_axis(pd.concat(parts, ignore_index=True), axis)
+    # bands of many tasks would hide each other
+    points[["lower", "upper"]] = np.nan
+    constants = {one.constant(metric) for one in tasks}
+    shared = constants.pop() if len(constants) == 1 else np.nan
+    return _picture(metric, axis, points, [one.task for one in tasks], names, None, shared)
+
+
+def _picture(
+    metric: str,
+    axis: str,
+    points: pd.DataFrame,
+    curves: Sequence[str],
+    names: Iterator[str],
+    mean: pd.DataFrame | None,
+    constant: float = np.nan,
+    half: float = np.nan,
+) -> Picture | None:
+    """A panel, unless nothing is to be seen."""
+    if points.empty:
+        return None
+    words = f"{NOISE[axis].lower()}, severity {SYMBOL[axis]}"
+    axes = (words.replace("s_", "$s_") + "$", metric_name(metric))
+    figure = curve_panel(
+        points,
+        curves,
+        axes,
+        _TOP[axis],
+        mean,
+        constant if constant > 0 else None,
+        half if np.isfinite(half) else None,
+    )
+    name, alt = next(names), f"{metric_name(metric)} against {words}: {_spoken(points)}"
+    return Picture(f"{name}.png", alt, *drawn(figure, f"f{name}", alt))
+
+
+def _on_axis(points: pd.DataFrame, axis: str) -> pd.DataFrame:
+    other = "se" if axis == "sq" else "sq"
+    rows = points[(points[other] == 0) & points.value.notna()]
+    rows = rows.rename(columns={axis: "severity"})
+    return rows[[name for name in _POINTS if name in rows]]
+
+
+def _spoken(points: pd.DataFrame) -> str:
+    """A panel for those who do not see it."""
+    parts = []
+    for name, part in points.groupby("name", sort=False):
+        ends = part.sort_values("severity").value
+        parts.append(f"{name} from {number(ends.iloc[0], '.2f')} to {number(ends.iloc[-1], '.2f')}")
+    return "; ".join(parts)
 
 
 def photographer(views: Views, names: Iterator[str], most: int) -> Photographer:
@@ -52,10 +166,10 @@ def photographer(views: Views, names: Iterator[str], most: int) -> Photographer:
 
 def film_ladder(one: Findings, film: Photographer | None) -> list[Block]:
     """A typical film and the worst one at every severity of both axes."""
-    if film is None:
-        return []
     network = one.networks[0]
     films = one.films(network)
+    if film is None or films.empty:
+        return []
     clean = films[CLEAN].sort_values(kind="stable")
     typical = str(clean.index[len(clean) // 2])
     worst = next((str(image) for image in films.index if image != typical), typical)
@@ -79,48 +193,3 @@ def _below(one: Findings) -> str:
     if one.is_score:
         return "P is the probability that the network gives to the truth."
     return "Dashed blue: reference; solid orange: prediction."
-
-
-def severity_curves(one: Findings, names: Iterator[str]) -> list[Block]:
-    """The severity curves of every metric that has figures, the first unfolded."""
-    shown = [metric for metric in one.metrics if metric not in _IN_TABLES] or one.metrics[:1]
-    if not one.axes:
-        return []
-    galleries = [_panels(one, metric, names) for metric in shown]
-    folded = [
-        Folded(metric_name(metric), [gallery])
-        for metric, gallery in zip(shown[1:], galleries[1:], strict=True)
-    ]
-    return [galleries[0], *folded]
-
-
-def _panels(one: Findings, metric: str, names: Iterator[str]) -> Gallery:
-    points = one.draws.select(metric=metric).intervals()
-    if len(one.networks) > 1:
-        mean = one.mean.select(metric=metric).intervals()
-        points = pd.concat([points, mean], ignore_index=True)
-    chance = one.mean_perf[one.mean_perf.metric == metric].chance.mean()
-    images = []
-    for axis in sorted(one.axes, reverse=True):
-        other = "se" if axis == "sq" else "sq"
-        rows = points[points[other] == 0].rename(columns={axis: "severity"})
-        words = f"{NOISE[axis].lower()}, severity {SYMBOL[axis]}"
-        figure = curve_panel(
-            rows,
-            one.networks,
-            (words.replace("s_", "$s_") + "$", metric_name(metric)),
-            _TOP[axis],
-            chance if chance > 0 else None,
-        )
-        name, alt = next(names), f"{metric_name(metric)} against {words}: {_spoken(rows)}"
-        images.append(Picture(f"{name}.png", alt, *drawn(figure, f"f{name}", alt)))
-    return Gallery(f"{one.task}: {metric_name(metric)}", images, wide=True)
-
-
-def _spoken(rows: pd.DataFrame) -> str:
-    """A panel for those who do not see it."""
-    parts = []
-    for network, part in rows.groupby("network", sort=False):
-        ends = part.sort_values("severity").value
-        parts.append(f"{network} from {ends.iloc[0]:.2f} to {ends.iloc[-1]:.2f}")
-    return "; ".join(parts)

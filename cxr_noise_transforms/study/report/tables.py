@@ -1,82 +1,33 @@
-"""The tables of a report."""
+"""The tables of a task's results, with what a constant answer gets beside every AUPRC and F1."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from cxr_noise_transforms.study.statistics.comparisons import paired_tests
-from cxr_noise_transforms.study.statistics.performance import LOWER_IS_BETTER, seed_spread
+from cxr_noise_transforms.study.statistics.long_table import CLEAN
+from cxr_noise_transforms.study.statistics.metrics import BY_SHARE, LOWER_IS_BETTER
 
-from .document import Block, Folded, Picture, Table, Text
-from .findings import CLEAN, Findings
-from .markdown import metric_name
-from .pictures import Photographer
-from .sentences import (
-    ALPHA,
-    CHECKPOINTS,
+from .document import Block, Folded, Table
+from .findings import ALPHA, Findings, on_axis
+from .measured import CHECKPOINTS
+from .words import (
     NOISE,
     Cell,
     cell_name,
     interval,
+    metric_name,
     number,
-    on_axis,
     p_value,
     photon_count,
     photons_at,
     sigma_at,
-    truth,
 )
 
-_WORST = 8
-
-
-def films_table(tasks: Sequence[Findings], splits: Sequence[Any] = ()) -> Table:
-    """The films of every task and label; with their splits, those of the training too."""
-    header = ["task", "label", *(["training films", "validation films"] if splits else [])]
-    header += ["test films", "test patients", "test films by source"]
-    scored = any(one.is_score for one in tasks)
-    rows = []
-    for place, one in enumerate(tasks):
-        films = one.table.drop_duplicates("image")
-        sources = films.source.value_counts(sort=False)
-        named = ", ".join(f"{source} {many}" for source, many in sources.items() if source)
-        parts = [str(len(splits[place][part])) for part in ("train", "val")] if splits else []
-        for label, part in one.table.groupby("label", sort=False):
-            test = [str(len(films)), str(films.patient.nunique()), named or "–"]
-            positive = part.drop_duplicates("image").target.sum()
-            rows.append([one.task, str(label), *parts, *test])
-            rows[-1] += [f"{positive:.0f}"] if scored else []
-    header += ["test films with the label"] if scored else []
-    return Table("Tasks and films", header, rows)
-
-
-def training_tables(runs: Sequence[Mapping[str, Any]]) -> list[Block]:
-    """How the networks of finished sweeps were trained."""
-    rows = [
-        [
-            run["task"],
-            name,
-            *(str(record[key]) for key in ("epochs", "best_epoch", "averaged_epochs")),
-            f"{record['best_validation_loss']:.4f}",
-        ]
-        for run in runs
-        for name, record in run["networks"].items()
-    ]
-    header = ["task", "network", "epochs", "best epoch", "averaged epochs", "best validation loss"]
-    # a key that differs between tasks is the task
-    common = {
-        name: value
-        for name, value in runs[0]["settings"].items()
-        if all(run["settings"].get(name) == value for run in runs)
-    }
-    inner = [
-        Table("Networks, each trained once on clean films", header, rows),
-        facts_table("Settings of films and training", common),
-    ]
-    return [Folded("Training and settings", inner)]
+CONSTANT = "constant answer"
 
 
 def overview(tasks: Sequence[Findings]) -> list[Block]:
@@ -87,12 +38,12 @@ def overview(tasks: Sequence[Findings]) -> list[Block]:
     ends = [on_axis(axis, steps[-1]) for axis, steps in axes.items()]
     rows = []
     for one in tasks:
-        row = [one.task, interval(one.levels.loc[metric].loc[CLEAN])]
+        row = [one.task, interval(one.levels.loc[metric].loc[CLEAN]), *_constant(one, metric)]
         for cell in ends:
             change = one.changes.loc[metric].loc[cell]
             row += [interval(change, "+.3f"), p_value(change.p_holm)]
         rows.append(row)
-    header = ["task", f"clean {metric_name(metric)}"]
+    header = ["task", f"clean {metric_name(metric)}", *_constant_header(metric)]
     for cell in ends:
         header += [f"change at {cell_name(cell)}", "p (Holm)"]
     return [Table(f"All tasks: {metric_name(metric)}, mean over networks", header, rows)]
@@ -101,44 +52,37 @@ def overview(tasks: Sequence[Findings]) -> list[Block]:
 def result_tables(one: Findings) -> list[Block]:
     """The tables of a task, the first metric's unfolded."""
     first, *others = one.metrics
-    blocks: list[Block] = [_cells_table(one, first), _networks_table(one, first)]
-    if one.axes:
-        blocks.append(_curve_table(one, first))
+    blocks = _metric_tables(one, first)
     if (both := _checkpoint_table(one)) is not None:
         blocks.append(both)
-    blocks += [
-        Folded(
-            metric_name(metric),
-            [
-                _cells_table(one, metric),
-                _networks_table(one, metric),
-                *([_curve_table(one, metric)] if one.axes else []),
-            ],
-        )
-        for metric in others
-    ]
-    if len(one.table.label.unique()) > 1:
-        blocks.append(Folded("Each label", [_labels_table(one, first)]))
+    blocks += [Folded(metric_name(metric), _metric_tables(one, metric)) for metric in others]
+    if len(one.labels) > 1:
+        blocks.append(Folded("Each label", _label_tables(one)))
     return blocks
+
+
+def _metric_tables(one: Findings, metric: str) -> list[Block]:
+    tables: list[Block] = [_cells_table(one, metric), _networks_table(one, metric)]
+    return [*tables, _curve_table(one, metric)] if one.axes else tables
 
 
 def _cells_table(one: Findings, metric: str) -> Table:
     level, change = one.levels.loc[metric], one.changes.loc[metric]
     name = metric_name(metric)
-    header = ["s_q", "s_e", "photons/pixel", "sigma", name, "difference from clean", "p (Holm)"]
+    header = ["s_q", "s_e", "photons/pixel", "sigma", name, *_constant_header(metric)]
+    header += ["difference from clean", "p (Holm)"]
     repeated = len(one.noise_seeds) > 1
-    if repeated:
-        perf = one.mean_perf[one.mean_perf.metric == metric]
-        spread = seed_spread(perf).set_index(["sq", "se"]).noise_sd
-        header.append("sd over noise seeds")
+    header += ["sd over noise seeds"] if repeated else []
     rows = []
     for cell in one.cells:
-        row = [*_cell_columns(cell), interval(level.loc[cell])]
+        row = [*_cell_columns(cell), interval(level.loc[cell]), *_constant(one, metric)]
         if cell == CLEAN:
             row += ["", ""]
         else:
             row += [interval(change.loc[cell], "+.3f"), p_value(change.loc[cell].p_holm)]
-        rows.append([*row, f"{spread[cell]:.4f}"] if repeated else row)
+        if repeated:
+            row.append(number(one.noise_spread.get((metric, *cell), np.nan), ".4f"))
+        rows.append(row)
     return Table(f"{one.task}: {name}, mean of {', '.join(one.networks)}", header, rows)
 
 
@@ -148,56 +92,76 @@ def _cell_columns(cell: Cell) -> list[str]:
 
 
 def _networks_table(one: Findings, metric: str) -> Table:
-    draws = one.draws.select(metric=metric)
-    level = draws.intervals().set_index(["network", "sq", "se"])
+    draws = one.draws.select(metric=metric, network=list(one.networks))
     tests = paired_tests(draws.against(sq=0, se=0)).set_index(["network", "sq", "se"])
-    rows = []
-    for cell in one.cells:
-        row = [f"{cell[0]:g}", f"{cell[1]:g}"]
-        for network in one.networks:
-            key = (network, *cell)
-            differs = cell != CLEAN and tests.loc[key].p_holm < ALPHA
-            row.append(interval(level.loc[key]) + (" *" if differs else ""))
-        rows.append(row)
     caption = (
         f"{one.task}: {metric_name(metric)} of each network; * differs from its clean value, "
         "p < 0.05 after Holm over all networks and cells"
     )
-    return Table(caption, ["s_q", "s_e", *one.networks], rows)
+    certain = tests.p_holm < ALPHA
+    return _columns_table(caption, one, "network", one.networks, draws.intervals(), certain)
 
 
-def _labels_table(one: Findings, metric: str) -> Table:
-    draws = one.every_draw.select(weights=one.weights, metric=metric).mean_over("network")
-    level = draws.intervals().set_index(["label", "sq", "se"])
-    labels = list(one.table.label.unique())
-    rows = [
-        [f"{cell[0]:g}", f"{cell[1]:g}", *(interval(level.loc[name].loc[cell]) for name in labels)]
-        for cell in one.cells
+def _label_tables(one: Findings) -> list[Block]:
+    draws = one.every_draw.select(weights=one.weights).mean_over("network")
+    shown = [metric for metric in one.metrics if metric == one.metrics[0] or metric in BY_SHARE]
+    return [
+        _columns_table(
+            f"{one.task}: {metric_name(metric)} of each label, mean over networks",
+            one,
+            "label",
+            one.labels,
+            draws.select(metric=metric).intervals(),
+        )
+        for metric in shown
     ]
-    caption = f"{one.task}: {metric_name(metric)} of each label, mean over networks"
-    return Table(caption, ["s_q", "s_e", *labels], rows)
+
+
+def _columns_table(
+    caption: str,
+    one: Findings,
+    column: str,
+    names: Sequence[str],
+    levels: pd.DataFrame,
+    marked: pd.Series | None = None,
+) -> Table:
+    """A column per network or label, a row per cell; what a constant answer gets above them."""
+    by_name = levels.set_index([column, "sq", "se"])
+    rows = []
+    for cell in one.cells:
+        row = [f"{severity:g}" for severity in cell]
+        for name in names:
+            key = (name, *cell)
+            mark = " *" if marked is not None and marked.get(key, False) else ""
+            row.append(interval(by_name.loc[key]) + mark)
+        rows.append(row)
+    if levels.metric.iloc[0] in BY_SHARE:
+        constants = levels.groupby(column).chance.first()
+        rows.insert(0, [CONSTANT, "", *(number(constants[name]) for name in names)])
+    return Table(caption, ["s_q", "s_e", *names], rows)
 
 
 def _curve_table(one: Findings, metric: str) -> Table:
-    numbers = one.curve_numbers[one.curve_numbers.metric == metric]
     rows = []
     for network in [*one.networks, "mean"] if len(one.networks) > 1 else one.networks:
-        for row in numbers[numbers.network == network].itertuples():
+        for row in one.numbers(metric, network).reset_index().itertuples():
             quantum = row.axis == "sq" and row.photons > 0
             rows.append(
                 [
                     network,
                     NOISE[row.axis].split()[0].lower(),
-                    *(number(value) for value in (row.clean, row.area, row.relative_area)),
+                    number(row.clean),
+                    *_constant(one, metric),
+                    *(number(value) for value in (row.area, row.relative_area)),
                     "not reached" if np.isinf(row.breakdown) else number(row.breakdown, ".2f"),
                     photon_count(row.photons) if quantum else "",
                     *(number(value) for value in (row.ce, row.mce)),
                 ]
             )
-    header = ["network", "noise", "clean", "area under the curve", "area / clean",
-              "breakdown severity", "photons there", "CE", "mCE"]  # fmt: skip
+    header = ["network", "noise", "clean", *_constant_header(metric), "area under the curve",
+              "area / clean", "breakdown severity", "photons there", "CE", "mCE"]  # fmt: skip
     half = "" if metric in LOWER_IS_BETTER else (
-        "; breakdown: half of what is above chance is lost, straight lines between cells"
+        "; breakdown: half of the gain over a constant answer is lost, straight lines between cells"
     )  # fmt: skip
     caption = (
         f"{one.task}: {metric_name(metric)} curves in numbers{half}; CE and mCE: error over the "
@@ -219,70 +183,28 @@ def _checkpoint_table(one: Findings) -> Table | None:
     # one family per metric, as in the other tables
     tests = paired_tests(mean.against(weights="best")).set_index(keys).sort_index()
     ends = [CLEAN, *(on_axis(axis, steps[-1]) for axis, steps in one.axes.items())]
+    scored = not BY_SHARE.isdisjoint(one.metrics)
     rows = [
         [
             metric_name(metric),
             cell_name(cell),
             interval(level.loc[metric, "best"].loc[cell]),
             interval(level.loc[metric, "swa"].loc[cell]),
+            *((_constant(one, metric) or ["–"]) if scored else []),
             interval(tests.loc[metric, "swa"].loc[cell], "+.3f"),
             p_value(tests.loc[metric, "swa"].loc[cell].p_holm),
         ]
         for metric in one.metrics
         for cell in ends
     ]
-    header = ["metric", "cell", *CHECKPOINTS.values(), "difference", "p (Holm)"]
+    header = ["metric", "cell", *CHECKPOINTS.values(), *([CONSTANT] if scored else [])]
+    header += ["difference", "p (Holm)"]
     return Table(f"{one.task}: both checkpoints, mean of {', '.join(both)}", header, rows)
 
 
-def worst_films(one: Findings, film: Photographer | None) -> list[Block]:
-    """Where the films that the first network does worst on begin to fail."""
-    network = one.networks[0]
-    films = one.films(network)
-    failed = one.failures(films)
-    patients = one.table.drop_duplicates("image").set_index("image").patient
-    own_patients = (patients == patients.index).all()
-    metric = "P" if one.is_score else metric_name(one.film_metric)
-    mildness = sorted(one.cells, key=lambda cell: (max(cell), cell))
-    rows: list[list[str | Picture]] = []
-    for image in films.index[:_WORST]:
-        values = films.loc[image]
-        lowest = values.idxmax() if one.lower_is_better else values.idxmin()
-        first = next((cell for cell in mildness if failed.loc[image, cell]), None)
-        row: list[str | Picture] = [f"{image}{truth(one, image)}"]
-        if film is not None:
-            row.append(film(one, image, first or lowest))
-        row += [] if own_patients else [str(patients[image])]
-        row.append(number(values[CLEAN]))
-        row += [cell_name(first), number(values[first])] if first else ["never", ""]
-        rows.append([*row, cell_name(lowest), number(values[lowest])])
-    header = ["film", *(["picture"] if film else [])]
-    header += [] if own_patients else ["patient"]
-    header += [f"clean {metric}", "first fails at", f"{metric} there", "worst cell"]
-    header += [f"worst {metric}"]
-    rule = (
-        "a film fails where the truth has a probability below 0.5"
-        if one.is_score
-        else "a film fails where half of its clean value is lost"
-    )
-    if one.lower_is_better:
-        rule = "a film fails where its clean value has doubled"
-    counts = ", ".join(
-        f"{cell_name(cell)}: {failed[cell].sum()} of {len(films)}"
-        for cell in [CLEAN, *(on_axis(axis, steps[-1]) for axis, steps in one.axes.items())]
-    )
-    caption = (
-        f"{one.task}, {network}, noise seed {one.noise_seeds[0]}: films with the worst "
-        f"{'P (probability of the truth)' if one.is_score else metric} on the average of all cells"
-        f"{', pictured where they first fail, else in their worst cell' if film else ''}"
-    )
-    return [
-        Text(f"Here {rule}. Films that fail: {counts}."),
-        Table(caption, header, rows),
-    ]
+def _constant_header(metric: str) -> list[str]:
+    return [CONSTANT] if metric in BY_SHARE else []
 
 
-def facts_table(caption: str, facts: Mapping[str, Any]) -> Table:
-    """Facts by name."""
-    rows = [[name, "none" if value is None else str(value)] for name, value in facts.items()]
-    return Table(caption, ["", ""], rows)
+def _constant(one: Findings, metric: str) -> list[str]:
+    return [number(one.constant(metric))] if metric in BY_SHARE else []

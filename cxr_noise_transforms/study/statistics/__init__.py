@@ -1,6 +1,7 @@
 """From the long table to numbers: performance, its intervals over patients, tests and curves.
 
-Nothing here knows how the table was made: any table of those columns will do.
+Nothing here knows how the table was made: any table of those columns will do, if it passes
+``check_table``. What is not defined is NaN.
 """
 
 from .comparisons import holm, monotonicity, paired_tests, recovery
@@ -12,25 +13,36 @@ from .curves import (
     drops,
     mean_corruption_error,
 )
+from .films import failures, film_values, label_counts
+from .long_table import check_table
+from .metrics import constant_answer
 from .performance import performance, seed_spread, validation_thresholds
 from .resampling import Resampled, bootstrap
+from .scores import best_threshold, score_metrics
 from .summaries import checkpoint_table, severity_table, task_table
 
 __all__ = [
     "Resampled",
     "area_under_curve",
+    "best_threshold",
     "bootstrap",
     "breakdown_severity",
+    "check_table",
     "checkpoint_table",
+    "constant_answer",
     "curve_numbers",
     "curves",
     "drops",
+    "failures",
+    "film_values",
     "holm",
+    "label_counts",
     "mean_corruption_error",
     "monotonicity",
     "paired_tests",
     "performance",
     "recovery",
+    "score_metrics",
     "seed_spread",
     "severity_table",
     "task_table",

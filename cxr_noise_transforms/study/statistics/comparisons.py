@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .performance import LOWER_IS_BETTER, Floats
+from .metrics import LOWER_IS_BETTER
 from .resampling import Resampled
+from .scores import Floats
 
 # tests that are adjusted together
 FAMILY = ("task", "weights", "metric")
@@ -93,8 +94,9 @@ def monotonicity(resampled: Resampled, level: float = 0.95) -> pd.DataFrame:
             Student's distribution), so also for the largest.
 
     Returns:
-        One row per task, network ("mean" too), weights, label and metric: ``axis``, ``milder`` and
-        ``harder`` severity of the largest rise, ``value`` (the rise; negative if all steps fall),
+        One row per task, network ("mean" too), weights, label and metric that has a step:
+        ``axis``, ``milder`` and ``harder`` severity of the largest rise, ``value`` (the rise;
+        negative if all steps fall),
         ``lower``, ``upper``, ``standard_error``, ``p``, ``p_holm``; and ``p_any``, the least
         ``p_holm`` of the curve's steps: below alpha, some rise is real.
 

@@ -10,7 +10,7 @@ from scipy.integrate import trapezoid
 
 from cxr_noise_transforms import photons_per_pixel
 
-from .performance import LOWER_IS_BETTER
+from .metrics import LOWER_IS_BETTER
 
 CURVE = ("task", "network", "weights", "label", "metric")
 
@@ -18,8 +18,8 @@ CURVE = ("task", "network", "weights", "label", "metric")
 def drops(perf: pd.DataFrame) -> pd.DataFrame:
     """What every cell has lost since the clean one, of the same seeds.
 
-    ``drop = clean - value`` and ``relative_drop = drop / clean``. Where lower is better a loss is
-    negative.
+    ``drop = clean - value`` and ``relative_drop = drop / clean``, NaN where ``clean`` is 0. Where
+    lower is better a loss is negative.
 
     Args:
         perf: from :func:`~cxr_noise_transforms.study.statistics.performance.performance`.
@@ -46,7 +46,7 @@ def drops(perf: pd.DataFrame) -> pd.DataFrame:
             f"{alone[keys].iloc[0].to_dict()}"
         )
     found["drop"] = found.clean - found.value
-    found["relative_drop"] = found["drop"] / found.clean
+    found["relative_drop"] = found["drop"] / found.clean.where(found.clean != 0)
     return found.drop(columns="partner")
 
 
@@ -77,30 +77,46 @@ def curves(perf: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).sort_values([*CURVE, "axis", "severity"], ignore_index=True)
 
 
-def curve_numbers(perf: pd.DataFrame, share: float = 0.5) -> pd.DataFrame:
-    """The numbers of every severity curve.
+def curve_numbers(
+    perf: pd.DataFrame, share: float = 0.5, baseline: str | None = None
+) -> pd.DataFrame:
+    """The numbers of every severity curve, NaN where its clean cell has no value.
 
     Args:
         perf: from :func:`~cxr_noise_transforms.study.statistics.performance.performance`.
         share: of the clean performance above chance whose loss is a breakdown, in (0, 1].
+        baseline: name of a network, for the columns of :func:`mean_corruption_error`.
 
     Returns:
         One row per task, network, weights, label, metric and ``axis``: ``clean``; ``area``, see
         :func:`area_under_curve`; ``relative_area = area / clean``; ``breakdown``, see
         :func:`breakdown_severity`; ``photons``, photons per pixel at full scale at the breakdown
-        (quantum axis only; 0 for a breakdown that never comes).
+        (quantum axis only; 0 for a breakdown that never comes); ``chance``, what a constant
+        answer gets; with a baseline ``ce`` of the axis, and ``mce``.
     """
     rows = []
     for (*curve, axis), points in curves(perf).groupby([*CURVE, "axis"], observed=True):
-        severity, value = points.severity.to_numpy(), points.value.to_numpy()
-        area = area_under_curve(severity, value)
-        breakdown = breakdown_severity(severity, value, points.chance.iloc[0], share)
-        photons = photons_per_pixel(breakdown) if axis == "sq" else np.nan
-        clean = value[0]
-        rows.append((*curve, axis, clean, area, area / clean if clean else np.nan))
-        rows[-1] += (breakdown, photons)
-    numbers = ["clean", "area", "relative_area", "breakdown", "photons"]
-    return pd.DataFrame(rows, columns=[*CURVE, "axis", *numbers])
+        known = points[points.value.notna()]
+        rows.append((*curve, axis, points.chance.mean(), *_numbers(known, axis, share)))
+    names = ["chance", "clean", "area", "relative_area", "breakdown", "photons"]
+    numbers = pd.DataFrame(rows, columns=[*CURVE, "axis", *names])
+    if baseline is None:
+        return numbers
+    errors = mean_corruption_error(perf, baseline)
+    ce = errors.rename(columns={"ce_sq": "sq", "ce_se": "se"}).melt(
+        [*CURVE, "mce"], [axis for axis in ("sq", "se") if axis in set(numbers.axis)], "axis", "ce"
+    )
+    return numbers.merge(ce, on=[*CURVE, "axis"], how="left")
+
+
+def _numbers(points: pd.DataFrame, axis: str, share: float) -> tuple[float, ...]:
+    severity, value = points.severity.to_numpy(), points.value.to_numpy()
+    if len(severity) < 2 or severity[0] > 0:
+        return (value[0] if len(severity) and severity[0] == 0 else np.nan, *[np.nan] * 4)
+    clean, area = value[0], area_under_curve(severity, value)
+    breakdown = breakdown_severity(severity, value, points.chance.iloc[0], share)
+    photons = photons_per_pixel(breakdown) if axis == "sq" else np.nan
+    return clean, area, area / clean if clean else np.nan, breakdown, photons
 
 
 def area_under_curve(severity: Sequence[float], value: Sequence[float]) -> float:
@@ -172,7 +188,7 @@ def mean_corruption_error(perf: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
     Returns:
         One row per task, network, weights, label and metric: ``ce_sq``, ``ce_se``, ``mce``; 1 is
-        the baseline, less is better.
+        the baseline, less is better; NaN where the baseline makes no error, or a cell has no value.
 
     Raises:
         ValueError: the baseline is missing, or its axes have other severities.
@@ -185,7 +201,7 @@ def mean_corruption_error(perf: pd.DataFrame, baseline: str) -> pd.DataFrame:
     flips = ~points.metric.isin(LOWER_IS_BETTER)
     points = points.assign(error=points.value.where(~flips, 1 - points.value))
     grouped = points.groupby([*CURVE, "axis"], observed=True)
-    errors = grouped.agg(error=("error", "sum"), cells=("severity", tuple)).reset_index()
+    errors = grouped.agg(error=("error", _whole_sum), cells=("severity", tuple)).reset_index()
     rest = [name for name in (*CURVE, "axis") if name != "network"]
     reference = errors[errors.network == baseline].drop(columns="network")
     errors = errors.merge(reference, on=rest, how="left", suffixes=("", "_baseline"))
@@ -197,10 +213,14 @@ def mean_corruption_error(perf: pd.DataFrame, baseline: str) -> pd.DataFrame:
             f"({one.task}, {one.weights}, {one.label}, {one.metric}): {one.cells}, got "
             f"{one.cells_baseline}"
         )
-    errors["ce"] = errors.error / errors.error_baseline
-    found = errors.pivot_table(index=list(CURVE), columns="axis", values="ce", observed=True)
-    found = found.add_prefix("ce_").rename_axis(columns=None)
+    errors["ce"] = errors.error / errors.error_baseline.where(errors.error_baseline > 0)
+    axes = errors.groupby("axis", observed=True)
+    found = pd.DataFrame({f"ce_{axis}": rows.set_index(list(CURVE)).ce for axis, rows in axes})
     return found.assign(mce=found.mean(axis=1, skipna=False)).reset_index()
+
+
+def _whole_sum(errors: pd.Series) -> float:
+    return errors.sum(skipna=False)
 
 
 def _check_ascending(severity: Sequence[float]) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from .performance import (
-    KEYS,
-    Floats,
-    Thresholds,
-    check_classes,
-    check_table,
-    groups,
-    score_metrics,
-    threshold,
-)
+from .long_table import CLEAN, KEYS, MEAN, SCORE, check_table, groups, numbers
+from .metrics import constant_answer
+from .performance import Thresholds, threshold
+from .scores import Floats, score_metrics
 
 _GROUP = ("task", "network", "weights", "sq", "se", "label", "metric")
 # numbers held at once, to stay within the memory of a small machine
@@ -44,7 +39,8 @@ class Resampled:
 
     Args:
         groups: one row per group: ``task``, ``network``, ``weights``, ``sq``, ``se``, ``label``,
-            ``metric``, ``value`` and the number of ``patients``.
+            ``metric``, ``value``, ``chance`` (what a constant answer gets) and the number of
+            ``patients``.
         draws: ``(groups, resamples)``; NaN where a resample has one class only.
     """
 
@@ -60,15 +56,50 @@ class Resampled:
         return Resampled(self.groups.iloc[rows].reset_index(drop=True), self.draws[rows])
 
     def mean_over(self, column: str) -> Resampled:
-        """The mean over the values of a column ("network", "label"), which becomes "mean"."""
+        """The mean over the values of a column ("network", "label"), which becomes "mean".
+
+        Over those that have the metric in any cell: a label of one class has no AUROC and no part
+        in its mean. In a cell that one of them lacks there is no mean: NaN.
+        """
         rest = tuple(name for name in _GROUP if name != column)
-        places = list(groups(self.groups, rest).values())
-        means = self.groups.iloc[[rows[0] for rows in places]].reset_index(drop=True)
-        means[column] = "mean"
-        means["value"] = [self.groups.value.iloc[rows].mean() for rows in places]
-        means["patients"] = [self.groups.patients.iloc[rows].min() for rows in places]
-        draws = np.array([self.draws[rows].mean(axis=0) for rows in places])
-        return Resampled(means, draws.reshape(len(places), self.draws.shape[1]))
+        curve = [self.groups[name] for name in rest if name not in ("sq", "se")]
+        has = self.groups.value.notna()
+        needed = self.groups[column].where(has).groupby(curve).transform("nunique").to_numpy()
+        first, averaged, draws = [], [], []
+        for rows in groups(self.groups, rest).values():
+            there = rows[has.to_numpy()[rows]]
+            there = there if len(there) == needed[rows[0]] else there[:0]
+            first.append(rows[0])
+            part = self.groups.iloc[there]
+            averaged.append((part.value.mean(), part.chance.mean(), part.patients.min()))
+            # no mean of nothing, and no warning
+            draws.append(self.draws[there].sum(axis=0) / (len(there) or np.nan))
+        means = self.groups.iloc[first].reset_index(drop=True).assign(**{column: MEAN})
+        means[["value", "chance", "patients"]] = np.reshape(averaged, (-1, 3))
+        means["patients"] = means.patients.fillna(0).astype(int)
+        return Resampled(means, np.reshape(draws, (len(first), self.draws.shape[1])))
+
+    def completed(self) -> Resampled:
+        """With a group for every network, label and metric in every cell and the clean one.
+
+        Those that were not measured are NaN.
+        """
+        every = []
+        for task, part in self.groups.groupby("task", observed=True):
+            cells = {CLEAN, *part[["sq", "se"]].itertuples(index=False, name=None)}
+            names = [part[name].unique() for name in ("network", "weights", "label", "metric")]
+            every += [
+                (task, network, weights, *cell, label, metric)
+                for network, weights, label, metric, cell in product(*names, sorted(cells))
+            ]
+        index = pd.MultiIndex.from_tuples(every, names=_GROUP)
+        measured = self.groups.set_index(list(_GROUP))
+        found = measured.reindex(index).reset_index()
+        found["patients"] = found.patients.fillna(0).astype(int)
+        # what is missing has the place -1: the last row, which is nothing
+        nothing = np.full((1, self.draws.shape[1]), np.nan)
+        draws = np.append(self.draws, nothing, axis=0)[measured.index.get_indexer(index)]
+        return Resampled(found, draws)
 
     def against(self, *, relative: bool = False, **reference: Any) -> Resampled:
         """Paired differences from the groups with these values, which themselves are left out.
@@ -77,7 +108,7 @@ class Resampled:
         ``against(network="FPN")`` that of every network from FPN in the same cell.
 
         Args:
-            relative: divided by the value of the reference.
+            relative: divided by the value of the reference; NaN where that is 0.
             **reference: columns and values.
 
         Raises:
@@ -95,11 +126,10 @@ class Resampled:
             lonely = others.groups[rest].iloc[partners.index(None)].to_dict()
             raise ValueError(f"{reference} must be there for {lonely}; it is missing")
         base = np.array(partners, dtype=int)
-        value = others.groups.value.to_numpy() - self.groups.value.to_numpy()[base]
-        draws = others.draws - self.draws[base]
+        base_value, base_draws = self.groups.value.to_numpy()[base], self.draws[base]
+        value, draws = others.groups.value.to_numpy() - base_value, others.draws - base_draws
         if relative:
-            value = value / self.groups.value.to_numpy()[base]
-            draws = draws / self.draws[base]
+            value, draws = _ratio(value, base_value), _ratio(draws, base_draws)
         return Resampled(others.groups.assign(value=value), draws)
 
     def intervals(self, level: float = 0.95) -> pd.DataFrame:
@@ -157,6 +187,10 @@ def bootstrap(
 ) -> Resampled:
     """All metrics on resamples of the patients, averaged over training and noise seeds.
 
+    Every network and cell is averaged over the images that it has. Where these are not the same,
+    differences are of the same patients as far as both have them, see
+    :func:`~cxr_noise_transforms.study.statistics.long_table.is_complete`.
+
     Args:
         table: the long table.
         thresholds: for ``f1_val``, see
@@ -169,29 +203,27 @@ def bootstrap(
         :func:`~cxr_noise_transforms.study.statistics.performance.performance`.
 
     Raises:
-        ValueError: as there; a task has one patient only, or its networks and cells have not the
-            same images.
+        ValueError: as there.
     """
     check_table(table)
     if resamples is None:
-        resamples = 2_000 if (table.metric == "score").any() else 9_999
+        resamples = 2_000 if (table.metric == SCORE).any() else 9_999
     found: dict[tuple, list] = {}
     for task in table.task.unique():
         part = table[table.task == task]
         patients, names = pd.factorize(part.patient, sort=True)
-        if len(names) < 2:
-            raise ValueError(f"task {task} must have at least 2 patients, got {len(names)}")
         counts = _patient_counts(len(names), resamples, np.random.default_rng(seed))
-        for key, metric, draws, n in _draw(part, patients, counts, thresholds):
+        for key, metric, draws, chance, n in _draw(part, patients, counts, thresholds):
             named = dict(zip(KEYS, key, strict=True), metric=metric)
             group = tuple(named[name] for name in _GROUP)
-            total = found.setdefault(group, [0, 0.0, n])
+            total = found.setdefault(group, [0, 0.0, chance, n])
             total[0] += 1
             total[1] = total[1] + draws
-    means = np.array([total / seeds for seeds, total, _ in found.values()])
+    means = np.array([total / seeds for seeds, total, _, _ in found.values()])
     frame = pd.DataFrame(list(found), columns=list(_GROUP))
     frame["value"] = means[:, 0]
-    frame["patients"] = [n for _, _, n in found.values()]
+    frame["chance"] = [chance for _, _, chance, _ in found.values()]
+    frame["patients"] = [n for _, _, _, n in found.values()]
     order = frame.sort_values(list(_GROUP)).index.to_numpy()
     return Resampled(frame, means[:, 1:]).take(order)
 
@@ -212,41 +244,29 @@ def _draw(
     patients: NDArray[np.intp],
     counts: NDArray[np.uint8],
     thresholds: Thresholds | None,
-) -> Iterator[tuple[tuple, str, Floats, int]]:
-    """Every key and metric of one task: value and draws, and the number of patients."""
+) -> Iterator[tuple[tuple, str, Floats, float, int]]:
+    """Every key and metric of one task: value and draws, a constant's value, number of patients."""
     images = pd.factorize(table.image, sort=True)[0]
-    values, targets = table["value"].to_numpy(float), table["target"].to_numpy(float)
-    expected: dict[tuple, NDArray[np.intp]] = {}
+    values, targets = numbers(table, "value"), numbers(table, "target")
     for (*key, metric), rows in groups(table, (*KEYS, "metric")).items():
         places = rows[np.argsort(images[rows])]
-        where = dict(zip(KEYS, key, strict=True), metric=metric)
-        if not (np.diff(images[places]) > 0).all():
-            raise ValueError(f"table must have one row per image for {where}, got several")
-        others = expected.setdefault((where["label"], metric), images[places])
-        if not np.array_equal(images[places], others):
-            raise ValueError(
-                f"all cells and networks must have the same images; {where} has {len(places)}, "
-                f"another {len(others)}, or not the same ones"
-            )
-        cut = None
-        if metric == "score":
-            check_classes(tuple(key), targets[places])
-            cut = threshold(thresholds, tuple(key))
-        else:
-            places = places[~np.isnan(values[places])]
+        places = places[~np.isnan((targets if metric == SCORE else values)[places])]
         owners, blocks = patients[places], []
+        cut = threshold(thresholds, tuple(key)) if metric == SCORE else None
         width = max(1, _BLOCK // max(1, len(places)))
         for start in range(0, counts.shape[1], width):
             weights = counts[owners, start : start + width].astype(float)
-            if metric == "score":
+            if metric == SCORE:
                 blocks.append(score_metrics(values[places], targets[places], weights, cut))
             else:
-                blocks.append({metric: _weighted_mean(values[places], weights)})
+                blocks.append({metric: _ratio(values[places] @ weights, weights.sum(axis=0))})
         n = len(np.unique(owners))
+        positives = targets[places].mean() if n else np.nan
         for name in blocks[0]:
-            yield tuple(key), name, np.concatenate([block[name] for block in blocks]), n
+            draws = np.concatenate([block[name] for block in blocks])
+            yield tuple(key), name, draws, constant_answer(name, positives), n
 
 
-def _weighted_mean(values: Floats, weights: Floats) -> Floats:
-    mass = weights.sum(axis=0)
-    return np.divide(values @ weights, mass, out=np.full(len(mass), np.nan), where=mass > 0)
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    nothing = np.full(np.shape(numerator), np.nan)
+    return np.divide(numerator, denominator, out=nothing, where=denominator != 0)

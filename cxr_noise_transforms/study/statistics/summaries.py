@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cxr_noise_transforms import LADDER, electronic_sigma, photons_per_pixel
 
-from .performance import METRICS, performance
+from .long_table import CLEAN
+from .metrics import BY_SHARE, METRICS
+from .performance import performance
 
 
 def severity_table(table: pd.DataFrame, weights: str = "best") -> pd.DataFrame:
     """Every metric in every cell, mean over networks, and its difference from the clean cell.
 
     Films, labels and noise seeds are averaged within a network first, so that every network
-    counts the same.
+    counts the same. NaN where a network lacks the cell that has the metric in another.
 
     Args:
         table: the long table of one task.
@@ -24,18 +27,24 @@ def severity_table(table: pd.DataFrame, weights: str = "best") -> pd.DataFrame:
 
     Returns:
         One row per cell in the order of the ladder: ``sq``, ``se``, photons per pixel, sigma, and
-        for every metric its mean and ``<metric>_diff``.
+        for every metric its mean, ``<metric>_constant`` (for AUPRC and F1: what a constant answer
+        gets) and ``<metric>_diff``.
     """
     networks = network_means(table, weights)
-    means = networks.pivot_table(index=["sq", "se"], columns="metric", values="value")
-    means = means[in_order(means.columns)]
-    means = means.loc[in_ladder(means.index)]
-    summary = means.reset_index().rename_axis(columns=None)
-    summary.insert(2, "photons", [photons_per_pixel(float(sq)) for sq in summary.sq])
-    summary.insert(3, "sigma", [electronic_sigma(float(se)) for se in summary.se])
-    for metric in means.columns:
-        place = summary.columns.get_loc(metric) + 1
-        summary.insert(place, f"{metric}_diff", summary[metric] - means.loc[(0.0, 0.0), metric])
+    columns = ["sq", "se"]
+    cells = in_ladder(networks[columns].itertuples(index=False, name=None))
+    summary = pd.DataFrame(cells, columns=columns)
+    summary["photons"] = [photons_per_pixel(sq) for sq in summary.sq]
+    summary["sigma"] = [electronic_sigma(se) for se in summary.se]
+    for metric in in_order(networks.metric):
+        rows = networks[networks.metric == metric]
+        # a network without the metric is no column
+        by_network = rows.pivot_table(index=columns, columns="network", values="value")
+        mean = by_network.mean(axis="columns", skipna=False).reindex(cells)
+        summary[metric] = mean.to_numpy()
+        if metric in BY_SHARE:
+            summary[f"{metric}_constant"] = rows.chance.mean()
+        summary[f"{metric}_diff"] = (mean - mean.get(CLEAN, np.nan)).to_numpy()
     return summary
 
 
@@ -47,17 +56,22 @@ def task_table(table: pd.DataFrame, weights: str = "best") -> pd.DataFrame:
         weights: which checkpoint.
 
     Returns:
-        One row per task: for every metric its clean mean over networks, ``<metric>_sq`` and
-        ``<metric>_se``, what is lost at the highest quantum and electronic severity.
+        One row per task: for every metric its clean mean over networks, ``<metric>_constant`` (for
+        AUPRC and F1: what a constant answer gets), ``<metric>_sq`` and ``<metric>_se``, what is
+        lost at the highest quantum and electronic severity; NaN where a cell was not measured.
     """
     rows = []
     for task, part in table.groupby("task", sort=False):
         cells = severity_table(part, weights).set_index(["sq", "se"])
+        clean = cells.reindex([CLEAN]).iloc[0]
+        quantum, electronic = (cells.reindex([end]).iloc[0] for end in _ends(cells.index))
         row: dict[str, Any] = {"task": task}
-        for metric in cells.columns[cells.columns.str.endswith("_diff")].str.removesuffix("_diff"):
-            row[metric] = cells.loc[(0.0, 0.0), metric]
-            row[f"{metric}_sq"] = -cells.loc[(part.sq.max(), 0.0), f"{metric}_diff"]
-            row[f"{metric}_se"] = -cells.loc[(0.0, part.se.max()), f"{metric}_diff"]
+        for metric in (name for name in cells if f"{name}_diff" in cells):
+            row[metric] = clean[metric]
+            if metric in BY_SHARE:
+                row[f"{metric}_constant"] = clean[f"{metric}_constant"]
+            row[f"{metric}_sq"] = -quantum[f"{metric}_diff"]
+            row[f"{metric}_se"] = -electronic[f"{metric}_diff"]
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -85,10 +99,23 @@ def checkpoint_table(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def mean_loss(changes: Iterable[float]) -> float:
+    """What is lost on the average of changes; NaN if one is."""
+    return -float(np.mean(list(changes)))
+
+
 def network_means(table: pd.DataFrame, weights: str) -> pd.DataFrame:
     """Each network's metrics in every cell, over labels, noise seeds and trainings."""
     values = performance(table[table.weights == weights])
-    return values.groupby(["network", "sq", "se", "metric"], as_index=False).value.mean()
+    keys = ["network", "sq", "se", "metric"]
+    return values.groupby(keys, as_index=False, observed=True)[["value", "chance"]].mean()
+
+
+def _ends(cells: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The highest quantum and the highest electronic severity alone; NaN without one."""
+    quantum = [sq for sq, se in cells if sq > 0 and se == 0]
+    electronic = [se for sq, se in cells if se > 0 and sq == 0]
+    return [(max(quantum, default=np.nan), 0.0), (0.0, max(electronic, default=np.nan))]
 
 
 def in_order(metrics: Iterable[str]) -> list[str]:

@@ -113,6 +113,58 @@ def test_breakdown_of_scores_is_measured_from_chance() -> None:
     assert np.isnan(found.breakdown["brier"])
 
 
+def test_breakdown_of_f1_is_measured_from_a_constant_answer() -> None:
+    targets = np.array([0.0, 1.0] * 6)
+    # six, five, four and three of the positives are found, and nothing else
+    table = pd.concat(
+        rows(targets * (np.arange(12) < 2 * found), targets, cell=(12 - 2 * found, 0))
+        for found in (6, 5, 4, 3)
+    )
+    row = curve_numbers(performance(table)).set_index("metric").loc["f1"]
+    assert row.chance == pytest.approx(2 / 3)
+    values = curves(performance(table)).query("metric == 'f1'").value.to_numpy()
+    assert np.allclose(values, [1, 10 / 11, 8 / 10, 6 / 9])
+    # half of what is above 2/3 is 5/6
+    assert row.breakdown == pytest.approx(2 + 2 * (10 / 11 - 5 / 6) / (10 / 11 - 8 / 10))
+
+
+def test_a_curve_with_gaps_has_the_numbers_of_the_rest() -> None:
+    whole = falling(0.8, 0.05, "A")
+    gap = whole.assign(value=whole.value.where(whole.sq != 4))
+    # a line stays a line
+    pd.testing.assert_frame_equal(curve_numbers(gap), curve_numbers(whole))
+    clean = whole.assign(value=whole.value.where(whole.sq + whole.se > 0))
+    found = curve_numbers(clean)
+    assert found[["clean", "area", "relative_area", "breakdown"]].isna().all(axis=None)
+    only = whole.assign(value=whole.value.where(whole.sq + whole.se == 0))
+    found = curve_numbers(only)
+    assert np.allclose(found.clean, 0.8)
+    assert found[["area", "relative_area", "breakdown"]].isna().all(axis=None)
+
+
+def test_a_perfect_baseline_has_no_corruption_error() -> None:
+    perf = pd.concat([falling(1.0, 0.0, "A"), falling(0.8, 0.02, "B")])
+    found = mean_corruption_error(perf, "A")
+    assert found[["ce_sq", "ce_se", "mce"]].isna().all(axis=None)
+    numbers = curve_numbers(perf, baseline="A")
+    assert numbers[["ce", "mce"]].isna().all(axis=None)
+    assert len(numbers) == 4
+
+
+def test_numbers_have_the_corruption_error_of_their_axis() -> None:
+    perf = pd.concat([falling(0.9, 0.01, "A"), falling(0.8, 0.02, "B")])
+    errors = mean_corruption_error(perf, "A").set_index("network")
+    found = curve_numbers(perf, baseline="A").set_index(["network", "axis"])
+    assert found.ce["B", "sq"] == errors.ce_sq["B"]
+    assert found.ce["B", "se"] == errors.ce_se["B"]
+    assert found.mce["B", "se"] == errors.mce["B"]
+
+
+def test_nothing_is_lost_relative_to_nothing() -> None:
+    found = drops(performance(curve({(0, 0): 0, (2, 0): 0.5}, metric="dice")))
+    assert found.relative_drop.isna().all()
+
+
 def test_corruption_error_by_hand() -> None:
     perf = pd.concat([falling(0.9, 0.01, "A"), falling(0.8, 0.02, "B")])
     found = mean_corruption_error(perf, "A").set_index("network")

@@ -3,97 +3,21 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    f1_score,
-    precision_recall_curve,
-    roc_auc_score,
-)
-from tables import rows
+from sklearn.metrics import f1_score, roc_auc_score
+from tables import rows, scores
 
 from cxr_noise_transforms import LADDER
 from cxr_noise_transforms.study.statistics.performance import (
-    best_threshold,
     performance,
-    score_metrics,
     seed_spread,
     validation_thresholds,
 )
-
-
-def scores(seed: int, n: int = 60, decimals: int = 15) -> tuple[np.ndarray, np.ndarray]:
-    """Scores, with many ties where few decimals are kept, and both classes."""
-    generator = np.random.default_rng(seed)
-    targets = (generator.random(n) < 0.4).astype(float)
-    targets[:2] = 0, 1
-    logits = generator.normal(targets, 1.0)
-    return np.round(1 / (1 + np.exp(-logits)), decimals), targets
+from cxr_noise_transforms.study.statistics.scores import best_threshold
 
 
 def value(perf: pd.DataFrame, metric: str) -> float:
     (found,) = perf[perf.metric == metric].value
     return float(found)
-
-
-@given(st.integers(0, 10_000), st.sampled_from([1, 2, 15]), st.integers(2, 80))
-@settings(deadline=None, derandomize=True, max_examples=60)
-def test_weighted_metrics_agree_with_scikit_learn(seed: int, decimals: int, n: int) -> None:
-    s, y = scores(seed, n, decimals)
-    # as in resamples: whole numbers, many of them 0; and any other weights
-    generator = np.random.default_rng(seed)
-    weights = np.stack([generator.poisson(1, n), generator.random(n), np.ones(n)], axis=1)
-    weights[:2] += 1
-    found = score_metrics(s, y, weights, threshold=0.3)
-    for column, w in enumerate(weights.T):
-        expected = {
-            "auroc": roc_auc_score(y, s, sample_weight=w),
-            "auprc": average_precision_score(y, s, sample_weight=w),
-            "f1": f1_score(y, s >= 0.5, sample_weight=w),
-            "f1_val": f1_score(y, s >= 0.3, sample_weight=w),
-            "brier": brier_score_loss(y, s, sample_weight=w),
-        }
-        for metric, number in expected.items():
-            assert found[metric][column] == pytest.approx(number, abs=1e-12), metric
-
-
-def test_a_single_class_has_no_auroc() -> None:
-    s, y = scores(0)
-    found = score_metrics(s, y, np.stack([y, 1 - y], axis=1))
-    assert np.isnan(found["auroc"]).all()
-    assert found["auprc"][0] == 1
-    assert np.isnan(found["auprc"][1])
-
-
-@pytest.mark.parametrize("decimals", [1, 2, 15])
-def test_calibration_error_agrees_with_scikit_learns_curve(decimals: int) -> None:
-    s, y = scores(3, 400, decimals)
-    s[:4] = 0, 1, 1 / 15, 14 / 15
-    edges = np.linspace(0, 1, 16)
-    observed, predicted = calibration_curve(y, s, n_bins=15)
-    counts = np.bincount(np.searchsorted(edges[1:-1], s))
-    expected = np.abs(observed - predicted) @ counts[counts > 0] / len(s)
-    assert score_metrics(s, y)["ece"].item() == pytest.approx(expected, abs=1e-12)
-
-
-@given(st.integers(0, 10_000), st.sampled_from([1, 2, 15]))
-@settings(deadline=None, derandomize=True, max_examples=60)
-def test_best_threshold_agrees_with_scikit_learn(seed: int, decimals: int) -> None:
-    s, y = scores(seed, decimals=decimals)
-    precision, recall, cuts = precision_recall_curve(y, s)
-    total = np.maximum(precision + recall, 1e-300)
-    f1 = (2 * precision * recall / total)[:-1]
-    # the lowest of the best, up to rounding
-    assert best_threshold(s, y) == cuts[f1 > f1.max() - 1e-12].min()
-    assert f1_score(y, s >= best_threshold(s, y)) == pytest.approx(f1.max(), abs=1e-12)
-
-
-def test_threshold_needs_a_positive() -> None:
-    with pytest.raises(ValueError, match="targets must hold a 1 for a threshold, got none"):
-        best_threshold(np.array([0.1, 0.9]), np.zeros(2))
 
 
 def test_performance_of_scores() -> None:
@@ -108,7 +32,7 @@ def test_performance_of_scores() -> None:
     chance = clean.set_index("metric").chance
     assert chance["auroc"] == 0.5
     assert chance["auprc"] == pytest.approx(y.mean())
-    assert chance["f1"] == 0
+    assert chance["f1"] == pytest.approx(2 * y.mean() / (1 + y.mean()))
     assert chance[["brier", "ece"]].isna().all()
 
 
@@ -147,25 +71,38 @@ def test_f1_at_a_threshold_from_clean_validation_films() -> None:
         performance(rows(*test, network="B"), thresholds)
 
 
-def test_refusals() -> None:
+def test_films_without_a_label_are_left_out_of_its_metrics() -> None:
     s, y = scores(1)
-    s[3] = np.nan
-    with pytest.raises(
-        ValueError,
-        match=r"value of a score must be from 0 to 1, got nan for image image0003, .*network B",
-    ):
-        performance(rows(s, y, network="B"))
-    s[3], y[4] = 0.5, np.nan
-    with pytest.raises(ValueError, match=r"target of a score must be 0 or 1, got nan .*image0004"):
-        performance(rows(s, y))
-    with pytest.raises(
-        ValueError, match=r"label finding at sq=2, se=0 .* must hold both 0 and 1, got 1 only"
-    ):
-        performance(rows(s, np.ones(len(s)), cell=(2, 0)))
-    with pytest.raises(ValueError, match="columns patient, target; they are missing"):
-        performance(rows(s, metric="dice").drop(columns=["patient", "target"]))
-    with pytest.raises(ValueError, match="column weights must have a value in every row"):
-        performance(rows(s, metric="dice").assign(weights=None))
+    known = np.arange(len(s)) % 3 > 0
+    table = rows(s, np.where(known, y, np.nan))
+    other = rows(s, y, label="other")
+    perf = performance(pd.concat([table, other]))
+    expected = performance(rows(s[known], y[known]))
+    left = perf[perf.label == "finding"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(left, expected)
+    assert (left.n == known.sum()).all()
+    assert (perf[perf.label == "other"].n == len(s)).all()
+    threshold = validation_thresholds(table)
+    assert threshold == validation_thresholds(rows(s[known], y[known]))
+
+
+def test_labels_without_both_classes_have_what_is_defined() -> None:
+    s, y = scores(1)
+    table = pd.concat(
+        rows(s, target, label=name)
+        for name, target in (("all", 1 + 0 * y), ("none", 0 * y), ("unknown", np.nan * y))
+    )
+    value = performance(table).set_index(["label", "metric"]).value
+    assert value["all", "truth"] == pytest.approx(s.mean())
+    assert value["none", "truth"] == pytest.approx(1 - s.mean())
+    assert value[["all"]].isna().sum() == 2
+    assert value[["unknown"]].isna().all()
+    thresholds = validation_thresholds(table)
+    missing = {key[-1] for key, cut in thresholds.items() if np.isnan(cut)}
+    assert missing == {"none", "unknown"}
+    at_cut = performance(table, thresholds).query("metric == 'f1_val'").set_index("label").value
+    assert at_cut["all"] == 1
+    assert at_cut[["none", "unknown"]].isna().all()
 
 
 def test_spread_over_noise_seeds_and_over_trainings_are_apart() -> None:

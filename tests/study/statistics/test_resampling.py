@@ -174,19 +174,74 @@ def test_images_without_a_value_are_left_out() -> None:
     assert np.isnan([nothing.value, nothing.lower, nothing.upper]).all()
 
 
-def test_refusals() -> None:
-    table = rows(dice(0), metric="dice")
-    noisy = rows(dice(1), metric="dice", cell=(2, 0))
-    with pytest.raises(ValueError, match=r"must have the same images; .*'sq': 2.0.* has 40, .*41"):
-        bootstrap(pd.concat([table, noisy[1:]]))
-    with pytest.raises(ValueError, match=r"must have one row per image for .*, got several"):
-        bootstrap(pd.concat([table, table]))
-    with pytest.raises(ValueError, match="task task must have at least 2 patients, got 1"):
-        bootstrap(table.assign(patient="same"))
-    with pytest.raises(ValueError, match="must hold both 0 and 1, got 0 only"):
-        bootstrap(rows(dice(0), np.zeros(41)))
+def test_films_without_a_label_are_left_out() -> None:
+    s, y = scores(1, films=1)
+    known = np.arange(len(s)) % 4 > 0
+    missing = bootstrap(rows(s, np.where(known, y, np.nan)), resamples=50).groups
+    fewer = performance(rows(s[known], y[known]))
+    pd.testing.assert_series_equal(missing.value, fewer.value)
+    pd.testing.assert_series_equal(missing.chance, fewer.chance)
+    assert (missing.patients == known.sum()).all()
+
+
+def test_a_label_of_one_class_has_what_is_defined() -> None:
+    s, y = scores(1)
+    found = bootstrap(rows(s, 1 + 0 * y), resamples=50).intervals().set_index("metric")
+    assert found.index[found.value.isna()].tolist() == ["auprc", "auroc"]
+    assert (found.lower <= found.value)[found.value.notna()].all()
+
+
+def test_one_patient_has_values_and_no_intervals() -> None:
+    found = bootstrap(rows(dice(0), metric="dice").assign(patient="same"), resamples=9).intervals()
+    assert found.value.item() == pytest.approx(dice(0).mean())
+    assert found[["lower", "upper", "standard_error"]].isna().all(axis=None)
+
+
+def test_cells_of_other_images_have_their_own_mean() -> None:
+    clean, noisy = dice(0), dice(1)
+    table = pd.concat([rows(clean, metric="dice"), rows(noisy, metric="dice", cell=(2, 0))[1:]])
+    found = bootstrap(table, resamples=9).groups.set_index("sq")
+    assert found.value[2] == pytest.approx(noisy[1:].mean())
+    assert found.patients.tolist() == [41, 40]
+
+
+def test_a_mean_is_over_all_that_have_the_metric(two_networks: Resampled) -> None:
+    s, y = scores(1, films=1)
+    table = pd.concat([rows(s, y), rows(s, 1 + 0 * y, label="always")])
+    resampled = bootstrap(table, resamples=20)
+    mean = resampled.mean_over("label").groups.set_index("metric")
+    alone = resampled.groups.set_index(["label", "metric"])
+    # a label of one class has no part in the mean of AUROC, nor one of two in that of the truth
+    assert mean.value["auroc"] == alone.value["finding", "auroc"]
+    assert mean.value["truth"] == alone.value["always", "truth"]
+    assert mean.value["brier"] == pytest.approx(alone.value[:, "brier"].mean())
+    # of a cell that one network lacks there is no mean
+    fewer = two_networks.take(np.array([0, 1, 2])).mean_over("network")
+    assert fewer.groups.value.notna().tolist() == [True, False]
+    assert np.isnan(fewer.draws).all(axis=1).tolist() == [False, True]
+
+
+def test_completed_has_every_network_in_every_cell(two_networks: Resampled) -> None:
+    whole = two_networks.take(np.array([1, 2])).completed()
+    found = whole.groups.set_index(["network", "se"])
+    assert found.index.tolist() == [("A", 0), ("A", 4), ("B", 0), ("B", 4)]
+    assert found.value.notna().tolist() == [False, True, True, False]
+    assert found.patients.tolist() == [0, 41, 41, 0]
+    assert np.array_equal(whole.draws[1:3], two_networks.draws[1:3])
+    assert np.isnan(whole.draws[[0, 3]]).all()
+    assert two_networks.completed().groups.equals(two_networks.groups)
+
+
+def test_nothing_is_relative_to_nothing() -> None:
+    table = pd.concat([rows(0 * dice(0), metric="dice"), rows(dice(0), metric="dice", cell=(0, 4))])
+    found = bootstrap(table, resamples=9).against(relative=True, sq=0, se=0)
+    assert np.isnan(found.groups.value).all()
+    assert np.isnan(found.draws).all()
+
+
+def test_level_is_checked() -> None:
     with pytest.raises(ValueError, match="level must be between 0 and 1, got 95"):
-        bootstrap(table, resamples=9).intervals(95)
+        bootstrap(rows(dice(0), metric="dice"), resamples=9).intervals(95)
 
 
 def test_a_sweep_of_a_hundred_films_takes_seconds() -> None:
@@ -200,63 +255,3 @@ def test_a_sweep_of_a_hundred_films_takes_seconds() -> None:
     start = time.process_time()
     assert bootstrap(table, resamples=2_000).draws.shape == (3 * 14 * 5, 2_000)
     assert time.process_time() - start < 30
-
-
-MEAN, SHIFT, EFFECT = 0.7, 0.05, 1.0
-ILL = (np.arange(40) % 2).repeat(3)
-
-
-def study(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Dice in two cells, and a score, of 40 patients with 3 films each, alike within a patient."""
-
-    def effect(scale: float) -> np.ndarray:
-        return generator.normal(0, scale, 40).repeat(3) + generator.normal(0, scale / 2, 120)
-
-    clean = MEAN + effect(0.05)
-    return clean, clean - SHIFT + effect(0.03), stats.norm.cdf(EFFECT * ILL + effect(1.0))
-
-
-def coverage(unit: str, studies: int) -> dict[str, int]:
-    """How many of the studies' 95 % intervals hold the truth; ten tasks are ten studies."""
-    truth = {
-        "mean": MEAN,
-        "difference": -SHIFT,
-        # the difference of two scores has variance 2 (1 + 1/4)
-        "auroc": stats.norm.cdf(EFFECT / np.sqrt(2.5)),
-    }
-    held = dict.fromkeys(truth, 0)
-    owners = np.arange(40).repeat(3) if unit == "patient" else None
-    blank = np.zeros(120)
-    one = pd.concat(
-        [
-            rows(blank, metric="dice", patients=owners),
-            rows(blank, metric="dice", patients=owners, cell=(2, 0)),
-            rows(blank, ILL, patients=owners),
-        ]
-    )
-    table = pd.concat(one.assign(task=f"study{n}") for n in range(10))
-    generator = np.random.default_rng(11)
-    for seed in range(studies // 10):
-        table["value"] = np.concatenate([study(generator) for _ in range(10)]).ravel()
-        resampled = bootstrap(table, resamples=500, seed=seed)
-        found = {
-            "mean": resampled.select(metric="dice", sq=0),
-            "difference": resampled.select(metric="dice").against(sq=0, se=0),
-            "auroc": resampled.select(metric="auroc"),
-        }
-        for name, number in truth.items():
-            intervals = found[name].intervals()
-            held[name] += intervals.eval(f"lower <= {number} <= upper").sum()
-    return held
-
-
-def test_intervals_cover_the_truth() -> None:
-    lowest, highest = stats.binom.interval(0.999, 300, 0.95)
-    for name, held in coverage("patient", 300).items():
-        assert lowest <= held <= highest, name
-
-
-def test_intervals_that_resample_films_do_not_cover_the_truth() -> None:
-    lowest, _ = stats.binom.interval(0.999, 120, 0.95)
-    for name, held in coverage("film", 120).items():
-        assert held < lowest, name
