@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import warnings
 from collections.abc import Sequence
 from typing import TypeGuard
 
@@ -18,6 +19,8 @@ Severity = float | Tensor | Sequence[float]
 BACKENDS = ("torch", "numba", "triton")
 # limits of a value range, far inside what float32 can hold
 _NARROWEST, _WIDEST = 1e-30, 1e30
+# pixels looked at along each axis of an image, so few that no call takes longer for it
+_SAMPLED = 4
 _DTYPES = (*FULL_SCALE, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -39,6 +42,25 @@ def check_image(image: Tensor) -> None:
         )
     if image.layout != torch.strided:
         raise TypeError(f"image must be a dense tensor, got layout {image.layout}")
+
+
+def warn_of_range(image: Tensor, value_range: tuple[float, float]) -> None:
+    """Warn where most of a float image lies outside the value range, judged by a few pixels."""
+    if not image.is_floating_point() or not _is_readable(image):
+        return
+    steps = [max(-(-size // _SAMPLED), 1) for size in image.shape]
+    sample = image[tuple(slice(step // 2, None, step) for step in steps)]
+    values, (low, high) = _values(sample.reshape(-1)), value_range
+    # what an interpolation overshoots is no other range
+    margin = (high - low) / 100
+    outside = sum(value < low - margin or value > high + margin for value in values)
+    if 2 * outside > len(values):
+        warnings.warn(
+            f"most values of the image lie outside value_range {value_range}, the scale of its "
+            "noise; give the range of its values, such as value_range=(0, 255), and add noise "
+            "before they are normalised",
+            stacklevel=2,
+        )
 
 
 def check_severity(name: str, severity: Severity) -> float | tuple[float, float] | Tensor:
@@ -190,9 +212,13 @@ def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
     return severity
 
 
+def _is_readable(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def _values(tensor: Tensor) -> list[float]:
     """What a tensor holds; nothing where reading would stall a device, or has nothing to read."""
-    if tensor.device.type != "cpu" or torch.compiler.is_compiling():
+    if not _is_readable(tensor):
         return []
     try:
         values: list[float] = tensor.tolist()

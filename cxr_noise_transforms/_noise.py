@@ -17,6 +17,7 @@ from ._checks import (
     check_scale,
     check_severity,
     count_images,
+    warn_of_range,
 )
 from ._drawers import choose_drawer
 from ._exposure import Exposure, expose
@@ -106,6 +107,7 @@ class NoiseModule(nn.Module):
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
         if drawn and not some_clean and not any(drawn.values()):
             return image.clone()
+        warn_of_range(image, self.value_range)
         drawer = choose_drawer(self.backend, randomness, image.dtype)
         batch = image[None] if images is None else image
         levels = {name: _broadcast(severity, batch) for name, severity in drawn.items()}

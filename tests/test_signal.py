@@ -35,6 +35,8 @@ XRAY_RANGE = (-1024.0, 1024.0)
 
 Noise = Callable[..., Tensor]
 
+beyond_the_range = pytest.mark.filterwarnings("ignore:most values of the image lie outside")
+
 
 def words(image: Tensor) -> Tensor:
     """The bits of an image, so that NaN equals NaN and 0 differs from -0."""
@@ -57,6 +59,7 @@ def hostile(dtype: torch.dtype, device: str) -> Tensor:
 
 @pytest.mark.parametrize("digitiser", DIGITISERS, ids=str)
 @pytest.mark.parametrize("dtype", FLOATS + INTEGERS, ids=str)
+@beyond_the_range
 def test_zero_severity_returns_the_image_bit_for_bit(
     noise: Noise, dtype: torch.dtype, digitiser: dict[str, object], device: str
 ) -> None:
@@ -69,6 +72,7 @@ def test_zero_severity_returns_the_image_bit_for_bit(
 
 @pytest.mark.parametrize("digitiser", DIGITISERS, ids=str)
 @pytest.mark.parametrize("dtype", FLOATS + INTEGERS, ids=str)
+@beyond_the_range
 def test_only_the_image_at_zero_stays_in_a_mixed_batch(
     noise: Noise, dtype: torch.dtype, digitiser: dict[str, object], device: str
 ) -> None:
@@ -239,11 +243,13 @@ def test_variance_is_a_share_of_the_value_range(device: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@beyond_the_range
 def test_negative_signal_counts_no_photons(dtype: torch.dtype, device: str) -> None:
     image = torch.tensor([[-1e-3, -1.0, -100.0, -math.inf]], dtype=dtype, device=device)
     assert (quantum_noise(image, 3.0, seed=0) == 0).all()
 
 
+@beyond_the_range
 def test_negative_signal_is_below_the_value_range(device: str) -> None:
     image = torch.full((4, 4), -2000.0, device=device)
     assert (quantum_noise(image, 3.0, value_range=XRAY_RANGE, seed=0) == -1024).all()
@@ -269,6 +275,7 @@ def test_infinity_stays_infinite_and_stays_alone(noise: Noise, device: str) -> N
     assert noisy.isinf().sum() == 1
 
 
+@beyond_the_range
 def test_infinity_saturates(noise: Noise, device: str) -> None:
     image = torch.full((16, 16), math.inf, device=device)
     assert (noise(image, 2.0, bits=8, seed=0) == 1).all()
@@ -297,6 +304,7 @@ def test_hostile_pixels_leave_the_law_of_their_neighbours(value: float, device: 
 
 @pytest.mark.parametrize("sq", [0.1, 1.0, 10.0])
 @pytest.mark.parametrize("value", [1e3, 1e9, 1e20, 1e30])
+@beyond_the_range
 def test_a_huge_signal_keeps_its_relative_noise(value: float, sq: float, device: str) -> None:
     image = torch.full((256, 256), value, dtype=torch.float64, device=device)
     noisy = quantum_noise(image, sq, seed=0)
@@ -315,6 +323,7 @@ def test_a_huge_signal_keeps_its_relative_noise(value: float, sq: float, device:
         10.0,
     ],
 )
+@beyond_the_range
 def test_a_huge_signal_is_no_garbage_in_float32(sq: float, device: str) -> None:
     image = torch.logspace(0, 30, 31, device=device).expand(8, 31)
     noisy = quantum_noise(image, sq, seed=0)
@@ -322,6 +331,7 @@ def test_a_huge_signal_is_no_garbage_in_float32(sq: float, device: str) -> None:
     assert ((noisy - image).abs() <= 8 * spread).all()
 
 
+@beyond_the_range
 def test_a_huge_signal_saturates_to_infinity_in_half_precision(device: str) -> None:
     image = torch.full((8, 8), torch.finfo(torch.float16).max, device=device, dtype=torch.float16)
     assert not quantum_noise(image, 10.0, seed=0).isnan().any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -11,6 +12,9 @@ import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
+
+# what this package raises where it refuses something
+REFUSALS = {kind.__name__: kind for kind in (ConnectionError, FileNotFoundError, ValueError)}
 
 
 def rank() -> int:
@@ -50,6 +54,25 @@ def joined() -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def said_in_worker(error: BaseException) -> tuple[str, str] | None:
+    r"""Type and sentence of an error in a loader's worker process; ``None`` of any other error.
+
+    torch raises it here as one error whose text is the worker's whole traceback.
+
+    Example:
+        >>> text = "Caught ValueError in DataLoader worker process 0.\nOriginal Traceback ..."
+        >>> said_in_worker(ValueError(f"{text}\n  File ...\nValueError: cannot read film a.png"))
+        ('ValueError', 'cannot read film a.png')
+    """
+    text = str(error)
+    if "DataLoader worker" not in text:
+        return None
+    said = re.findall(r"^(?:\w+\.)*(\w+): (.+)$", text, flags=re.MULTILINE)
+    # around a refusal of this package's may lie layers of MONAI's
+    own = [(kind, words) for kind, words in said if kind in REFUSALS]
+    return (own or said or [(type(error).__name__, text.splitlines()[0])])[-1]
 
 
 def _distributed() -> bool:

@@ -1,18 +1,15 @@
 """Stress-test a trained model on a folder of films.
 
-cxr-noise stress model.pt --films DIR --masks lungs=DIR heart=DIR
+cxr-noise stress model.pt2 --films DIR --masks lungs=DIR heart=DIR
 cxr-noise stress package.module:model --films DIR --labels labels.csv
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import importlib
 import shlex
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +18,7 @@ from .terminal import say_written
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
+    import torch
 
     from cxr_noise_transforms.study.films import LabelledFolder, MaskedFolder
 
@@ -33,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print the table, and say what was written where."""
     chosen = _arguments(arguments)
     start = time.monotonic()
+    from cxr_noise_transforms.study.devices import usable_device
     from cxr_noise_transforms.study.processes import joined
     from cxr_noise_transforms.study.report.answers import headline
     from cxr_noise_transforms.study.report.findings import find
@@ -41,9 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     from cxr_noise_transforms.study.statistics.summaries import severity_table
 
     with joined():
+        device = usable_device(chosen.device)
         films = _films(chosen)
         print(f"{chosen.model}: {len(films)} films, {chosen.size} x {chosen.size}")
-        table = _measure(chosen, films)
+        table = _measure(chosen, films, device)
         summary = severity_table(table, weights="given")
         about = {
             "Model": chosen.model,
@@ -75,27 +74,33 @@ def _films(chosen: argparse.Namespace) -> MaskedFolder | LabelledFolder:
     )
 
 
-def _measure(chosen: argparse.Namespace, films: MaskedFolder | LabelledFolder) -> pd.DataFrame:
+def _measure(
+    chosen: argparse.Namespace, films: MaskedFolder | LabelledFolder, device: torch.device
+) -> pd.DataFrame:
     from torch.utils.data import DataLoader
 
     from cxr_noise_transforms import LADDER
     from cxr_noise_transforms.study import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
+    from cxr_noise_transforms.study.evaluation.loading import load_model
     from cxr_noise_transforms.study.files import whole_file
 
     grids = dict(zip(_GRIDS, (LADDER, IMAGENET_C, MEDMNIST_C_CHEST), strict=True))
+    model, content = load_model(chosen.model, device)
     table = stress_test(
-        _load(chosen.model, chosen.device),
+        model,
         DataLoader(films, batch_size=chosen.batch_size, num_workers=chosen.workers),
         chosen.task,
         labels=None if chosen.task == "multiclass" else films.labels,
+        outputs=chosen.outputs,
+        uncertain=chosen.uncertain,
         cells=[cell for one in chosen.cells for cell in grids.get(one, [one])],
         noise_seeds=range(chosen.noise_seeds),
         channels=chosen.channels,
         mean=chosen.mean,
         std=chosen.std,
-        device=chosen.device,
+        device=device,
         out=chosen.out / "cells",
-        about={"network": _name(chosen.model), "size": chosen.size, **_file(chosen.model)},
+        about={"network": _name(chosen.model), "size": chosen.size, **content},
         cells_at_once=chosen.cells_at_once,
     )
     with whole_file(chosen.out / "per_image.csv") as beside:
@@ -112,7 +117,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add(
         "model",
-        help="TorchScript file, or module:name of a callable from images to logits",
+        help="file of torch.export (.pt2), or of TorchScript, or module:name of a callable",
     )
     add("--films", type=Path, required=True, metavar="DIR")
     truth = parser.add_mutually_exclusive_group(required=True)
@@ -120,6 +125,8 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     truth.add_argument("--labels", type=Path, metavar="CSV", help="columns image and labels")
     add("--patients", type=Path, metavar="CSV", help="with --masks: columns image and patient")
     add("--task", choices=_TASKS, help="default: segmentation with --masks, else multilabel")
+    add("--outputs", choices=("logits", "probabilities"), help="what the model gives")
+    add("--uncertain", choices=("ignore",), help="leave labels of -1 out, as missing ones are")
     add("--size", type=count, default=512, help="side of the films in pixels")
     add("--levels", type=count, metavar="N",
         help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
@@ -163,33 +170,3 @@ def _cell(text: str, parser: argparse.ArgumentParser) -> str | tuple[float, floa
 
 def _name(model: str) -> str:
     return model if ":" in model else Path(model).stem
-
-
-def _file(model: str) -> dict[str, str]:
-    """By what a model's file is known, whatever its state dict holds."""
-    path = Path(model)
-    return {"file": hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else {}
-
-
-def _load(name: str, device: str | None) -> Callable[[Tensor], Tensor]:
-    import torch
-
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        # a script beside the shell's folder
-        sys.path.insert(0, "")
-        try:
-            model = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"cannot import {name}: {error}") from error
-        if not callable(model):
-            raise ValueError(f"{name} must be callable, got {type(model).__name__}")
-        return model
-    if not Path(name).is_file():
-        raise FileNotFoundError(f"model {name} does not exist; name a file or module:name")
-    try:
-        return torch.jit.load(name, map_location=device or "cpu")
-    # a file of another kind fails in any way
-    except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ValueError(f"{name} must be a TorchScript file: {reason}") from error

@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from cxr_noise_transforms.study.files import whole_file
 
@@ -25,6 +30,33 @@ def read_table(file: str | Path | IO[bytes]) -> pd.DataFrame:
     # as text first: an image may be named NA, and not every pandas parses the number written
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
     return table.replace({"value": {"": "nan"}, "target": {"": "nan"}}).astype(_NUMBERS)
+
+
+def storable(name: str, value: object) -> Any:
+    """A value as a cell's file keeps it: text, numbers, and lists and mappings of them.
+
+    Arrays and tensors are numbers; paths, devices, types and dates are text.
+
+    Raises:
+        TypeError: it is none of these.
+
+    Example:
+        >>> storable("about", {"size": np.int64(512), "file": Path("a.pt"), "mean": torch.ones(2)})
+        {'size': 512, 'file': 'a.pt', 'mean': [1.0, 1.0]}
+    """
+    if isinstance(value, np.ndarray | np.generic | Tensor):
+        return storable(name, value.tolist())
+    if value is None or isinstance(value, int | float | str):
+        return value
+    if isinstance(value, list | tuple | range):
+        return [storable(name, one) for one in value]
+    if isinstance(value, Mapping):
+        return {str(key): storable(f"{name}[{key!r}]", one) for key, one in value.items()}
+    if isinstance(value, os.PathLike | torch.device | torch.dtype | date):
+        return str(value)
+    raise TypeError(
+        f"{name} must be text, numbers, or lists and mappings of them, got {type(value).__name__}"
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +101,7 @@ class CellStore:
         return read_table(io.BytesIO(body))
 
     def write(self, cell: tuple[float, float], seed: int, table: pd.DataFrame, images: str) -> None:
-        """Keep a finished cell; ``images`` is the hash of the images that were measured."""
+        """Keep a finished cell; ``images`` is the hash of the films that were measured."""
         body = table.to_csv(index=False).encode()
         about = {
             "config": dict(self.config),
@@ -83,7 +115,7 @@ class CellStore:
             beside.write_bytes(b"# " + json.dumps(about).encode() + b"\n" + body)
 
     def images(self, cell: tuple[float, float], seed: int) -> str:
-        """The hash of the images that a finished cell was measured on."""
+        """The hash of the films that a finished cell was measured on."""
         with self.path(cell, seed).open("rb") as file:
             return str(json.loads(file.readline().removeprefix(b"# "))["images_sha256"])
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
+from torch.export import ExportedProgram
 
 from cxr_noise_transforms import LADDER, RadiographicNoise
 from cxr_noise_transforms.monai import NoisyBatch
-from cxr_noise_transforms.study.predictions import refuse_nan
-from cxr_noise_transforms.study.processes import agreed, rank, wait, world
+from cxr_noise_transforms.study.devices import usable_device
+from cxr_noise_transforms.study.processes import agreed, rank, wait
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
 
-from .cells import CellStore
-from .measures import MEASURES, Measure, Measured
+from .batches import Scale, films_left_out
+from .cells import CellStore, storable
+from .identity import fingerprint
+from .measures import Measure, measure_of
+from .model import Model, at_work
+from .reading import Reader
+from .tables import COLUMNS
 
 Cell = tuple[float, float]
 
@@ -39,22 +42,20 @@ MEDMNIST_C_CHEST: tuple[Cell, ...] = (
     *((float((1000 / photons) ** 0.5), 0.0) for photons in (60, 25, 18, 10, 5)),
     *((0.0, sigma) for sigma in (0.4, 0.8, 1.2, 1.8, 2.6)),
 )
-COLUMNS = (
-    "task", "network", "weights", "training_seed", "sq", "se", "noise_seed",
-    "image", "patient", "source", "label", "metric", "value", "target",
-)  # fmt: skip
 _DEFAULTS: dict[str, Any] = {"weights": "given", "training_seed": 0}
 
 
 def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
-    model: Callable[[Tensor], Tensor],
+    model: Model | ExportedProgram,
     loader: Iterable[Any],
     task: str | Measure = "segmentation",
     *,
-    labels: Sequence[str] | None = None,
-    cells: Sequence[Cell] = LADDER,
-    noise_seeds: Sequence[int] = (0,),
-    value_range: tuple[float, float] = (0.0, 1.0),
+    labels: Iterable[str] | None = None,
+    cells: Iterable[Cell] = LADDER,
+    noise_seeds: Iterable[int] = (0,),
+    outputs: str | None = None,
+    uncertain: str | None = None,
+    value_range: Sequence[float] | None = None,
     bits: int | None = 8,
     channels: int | None = None,
     mean: float | Sequence[float] = 0.0,
@@ -74,20 +75,31 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     In a distributed run every rank measures its own share of the images (give each rank's loader
     a ``DistributedSampler(even_divisible=False)``); all ranks return the whole table.
 
+    Cells that are finished in ``out`` are used only for what they were measured on. The model and
+    the measure are known by their content (:func:`.identity.fingerprint`), the films by their
+    pixels, labels, patients and sources: where any cell is finished the films are read once more,
+    without the model, before the others are measured. What cannot be known by content is not used
+    again, unless ``about`` names it.
+
     Args:
-        model: images ``(B, C, H, W)`` to logits. A module is put on the device, in evaluation
-            mode.
+        model: images ``(B, C, H, W)`` to a tensor, or to a mapping with one tensor or with
+            ``out``; a program of ``torch.export`` too. A module is put on the device, in
+            evaluation mode, for as long as it is measured.
         loader: batches of images ``(B, 1, H, W)`` with labels: ``(image, label)``,
             ``(image, label, id)``, or a mapping with ``image``, ``label`` and, optionally, ``id``,
-            ``patient`` and ``source``. Without an id an image is known by its place, and the
-            loader must not shuffle. Read once for every ``cells_at_once`` cells, so let it cache.
+            ``patient`` and ``source``. Images of several equal channels count as grey. Without an
+            id an image is known by its place, and the loader must not shuffle. Read once for every
+            ``cells_at_once`` cells, so let it cache.
         task: ``"segmentation"`` (with surface distances: ``"segmentation-distance"``),
             ``"binary"``, ``"multilabel"``, ``"multiclass"``, or a function of prediction and label
             (see :mod:`~cxr_noise_transforms.study.evaluation.measures`).
         labels: names of the mask channels or classes; default: their numbers.
         cells: severities ``(sq, se)``; one that is named twice is measured once.
         noise_seeds: repetitions of the noise.
-        value_range: of the images.
+        outputs: what the model gives to a named task, ``"logits"`` or ``"probabilities"``;
+            default: logits, and a warning where nothing speaks for them.
+        uncertain: ``"ignore"`` leaves labels of -1 out, as missing ones (NaN) are.
+        value_range: of the images; default: (0, 1), and the full scale of uint8 and uint16.
         bits: digitise the noisy image, as a stored film is; ``None`` leaves it.
         channels: expand the grey image to this many channels after the noise.
         mean: subtracted after the noise, one number or one per channel.
@@ -95,71 +107,84 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
         device: default: CUDA where there is one.
         out: folder; a finished cell is a file there and is not measured again.
         about: constant columns: ``task``, ``network`` (default: the model's name), ``weights``,
-            ``training_seed``, and other settings by which a cell in ``out`` is known.
+            ``training_seed``, and other settings by which a cell in ``out`` is known. ``model``
+            and ``measure`` are your word for their content.
         cells_at_once: cells measured in one reading of the loader.
         share: ``(i, n)``: only the i-th of n shares of the cells, from 0, for jobs that run apart.
 
     Returns:
         The long table: one row per cell, noise seed, image, label and metric, with the columns
-        :data:`COLUMNS`. A classifier's metric is ``score``, its ``target`` 0 or 1.
+        :data:`COLUMNS`. A classifier's metric is ``score``, its ``target`` 0 or 1, or NaN
+        where the label is missing.
 
     Raises:
-        TypeError: a batch of another form, or a prediction that is no tensor.
-        ValueError: an empty loader, images that the model refuses, a prediction of another shape
-            or with NaN, an image twice, other images or labels than in the cells before, or a file
-            in ``out`` of another model or other settings.
+        TypeError: a batch of another form, a prediction that is no tensor, or a setting that
+            cannot be stored.
+        ValueError: an empty loader; images outside of their value range, of channels that differ,
+            or that the model refuses; a prediction of another shape or with NaN; an image twice;
+            other films than in the cells before; a file in ``out`` of another model or other
+            settings, or of one that is not known; or a device that cannot be used.
 
     Example:
         >>> loader = [(torch.rand(2, 1, 8, 8), torch.tensor([0, 1]))]
-        >>> model = lambda films: films.mean((1, 2, 3))
+        >>> model = lambda films: -films.mean((1, 2, 3))
         >>> table = stress_test(model, loader, "binary", cells=[(0, 0), (10, 0)], device="cpu")
         >>> table[["sq", "image", "target"]].values.tolist()
         [[0.0, '0', 0.0], [0.0, '1', 1.0], [10.0, '0', 0.0], [10.0, '1', 1.0]]
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    model = model.to(device).eval() if isinstance(model, nn.Module) else model
-    if not 0 <= share[0] < share[1]:
-        raise ValueError(f"share must be (i, n) with i from 0 to n - 1, got {share}")
+    device = usable_device(device)
+    measure = measure_of(task, outputs, uncertain)
+    labels = None if labels is None else list(labels)
+    kind = task if isinstance(task, str) else "custom"
+    about = {"task": kind, "network": _name(model), **storable("about", about or {})}
+    noise: dict[str, Any] = {"value_range": list(value_range or (0.0, 1.0)), "bits": bits}
+    after: dict[str, Any] = {"channels": channels, "mean": mean, "std": std}
+    todo = _grid(cells, noise_seeds, share)
+    noises = {
+        ((sq, se), seed): NoisyBatch(RadiographicNoise(sq, se, **noise), seed=seed, **after)
+        for (sq, se), seed in todo
+    }
     if cells_at_once < 1:
         raise ValueError(f"cells_at_once must be at least 1, got {cells_at_once}")
-    measure = _measure_of(task)
-    name = type(model).__name__ if isinstance(model, nn.Module) else _name(model)
-    kind = task if isinstance(task, str) else "custom"
-    about = {"task": kind, "network": name, **(about or {})}
-    noise: dict[str, Any] = {"value_range": list(value_range), "bits": bits}
-    after: dict[str, Any] = {"channels": channels, "mean": mean, "std": std}
-    store = None
+    store: CellStore | None = None
+    unknown: dict[str, str] = {}
     if out is not None:
-        config = {**about, **noise, **after, **_identity(model, measure, labels)}
-        store = CellStore(Path(out), config, provenance(device))
-    every = [((sq, se), seed) for seed in noise_seeds for sq, se in cells]
-    todo = dict.fromkeys(every[share[0] :: share[1]])
-    if not every:
-        raise ValueError("cells and noise_seeds must hold at least one each")
-    tables = {one: store.read(*one) for one in todo} if store else todo
+        known, unknown = _identity(model, task, about)
+        given = {"labels": labels, "outputs": outputs or "logits", "uncertain": uncertain}
+        config = storable("setting", {**about, **noise, **after, **given, **known})
+        # what differs between processes, as a number of a device, is no difference of the model
+        store = CellStore(Path(out), agreed(config), provenance(device))
+    tables = {one: store.read(*one) for one in todo} if store else dict.fromkeys(todo)
     # another job may finish a cell between two processes' looks
     missing = agreed([one for one, table in tables.items() if table is None])
-    films = {store.images(*one) for one in tables if one not in missing} if store else set()
-    _check_one_set(films, out)
+    finished = [one for one in todo if one not in missing]
+    _check_known(unknown, out, reused=bool(finished))
+    _check_loader(loader, len(range(0, len(missing), cells_at_once)) + bool(finished))
+    films = {store.images(*one) for one in finished} if store else set()
+    scale = Scale(None if value_range is None else tuple(value_range), bits)
     name = " ".join(str(about[key]) for key in ("network", "weights") if key in about)
-    before = len(todo) - len(missing)
-    with Progress(name, len(todo), "cell", done=before, hidden=rank() != 0) as progress:
+    with (
+        at_work(model, device) as ready,
+        Progress(name, len(todo), "cell", done=len(finished), hidden=rank() != 0) as progress,
+    ):
+        reader = Reader(loader, scale, ready, measure, labels, device)
+        if finished:
+            films.add(reader.read().films)
+            _check_one_set(films, out)
         for start in range(0, len(missing), cells_at_once):
             group = missing[start : start + cells_at_once]
-            prepares = [
-                NoisyBatch(RadiographicNoise(sq, se, **noise), seed=seed, **after)
-                for (sq, se), seed in group
-            ]
-            measured, digest = _measure(model, loader, measure, prepares, labels, device)
-            films.add(digest)
+            found = reader.read([noises[one] for one in group])
+            films.add(found.films)
             _check_one_set(films, out)
-            for ((sq, se), seed), rows in zip(group, measured, strict=True):
+            if start == 0 and found.bounded and outputs is None and isinstance(task, str):
+                _warn_of_probabilities(group)
+            for ((sq, se), seed), rows in zip(group, found.tables, strict=True):
                 constant = {**_DEFAULTS, **about, "sq": float(sq), "se": float(se)}
                 constant["noise_seed"] = seed
                 columns = {name: constant[name] for name in COLUMNS if name in constant}
                 tables[(sq, se), seed] = table = rows.assign(**columns)[list(COLUMNS)]
                 if store is not None and rank() == 0:
-                    store.write((sq, se), seed, table, digest)
+                    store.write((sq, se), seed, table, found.films)
                 progress.step(f"sq={sq:g}, se={se:g}, noise seed {seed}")
     # a rank that looks for the files finds what the first has written
     wait()
@@ -167,175 +192,84 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     return pd.concat(tables.values(), ignore_index=True) if tables else empty
 
 
-def _check_one_set(films: set[str], out: str | Path | None) -> None:
-    if len(films) > 1:
-        raise ValueError(
-            "the images or labels are not the same in all cells"
-            f"{'' if out is None else f' in {out}'}: a loader without ids must not shuffle, and "
-            "what has changed needs another folder"
-        )
-
-
-def _measure_of(task: str | Measure) -> Measure:
-    if not isinstance(task, str):
-        return task
-    if task not in MEASURES:
-        raise ValueError(f"task must be {', '.join(MEASURES)} or a function, got {task!r}")
-    return MEASURES[task]
-
-
-@torch.inference_mode()
-def _measure(
-    model: Callable[[Tensor], Tensor],
-    loader: Iterable[Any],
-    measure: Measure,
-    prepares: Sequence[NoisyBatch],
-    labels: Sequence[str] | None,
-    device: torch.device,
-) -> tuple[list[pd.DataFrame], str]:
-    """Rows of every prepared noise, and the hash of the images, from one reading of the loader."""
-    rows: list[list[pd.DataFrame]] = [[] for _ in prepares]
-    checksums: dict[str, int] = {}
-    for batch in _batches(loader):
-        for film, *pair in zip(batch["id"], batch["image"], batch["label"], strict=True):
-            if film in checksums:
-                raise ValueError(f"the loader yields image {film} twice: ids must be unique")
-            checksums[film] = zlib.crc32(b"".join(_bytes(one) for one in pair))
-        for prepare, parts in zip(prepares, rows, strict=True):
-            image, label = prepare(batch, device)
-            try:
-                prediction = model(image)
-            except RuntimeError as error:
-                reason = str(error).splitlines()[0]
-                raise ValueError(
-                    f"the model refuses images {tuple(image.shape)} ({reason}); channels, mean and "
-                    "std say what it takes"
-                ) from error
-            if not isinstance(prediction, Tensor):
-                raise TypeError(
-                    f"the model must give a tensor of logits, got {type(prediction).__name__}"
-                )
-            refuse_nan(prediction, batch["id"])
-            parts.append(_rows(measure(prediction, cast("Tensor", label)), batch, labels))
-    if not checksums and rank() == 0 and world() == 1:
-        raise ValueError("the loader yields no images")
-    tables = [pd.concat(parts, ignore_index=True) if parts else pd.DataFrame() for parts in rows]
-    tables, checksums = _gather(tables, checksums)
-    ordered = [table.sort_values("image", kind="stable", ignore_index=True) for table in tables]
-    digest = hashlib.sha256(repr(sorted(checksums.items())).encode()).hexdigest()
-    return ordered, digest
-
-
-def _batches(loader: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """Every batch as a mapping with image, label, and one id, patient and source per image."""
-    place = 0
-    for batch in loader:
-        if isinstance(batch, Mapping):
-            named = dict(batch)
-        elif isinstance(batch, tuple | list) and 2 <= len(batch) <= 3:
-            named = dict(zip(("image", "label", "id"), batch, strict=False))
-        else:
-            raise TypeError(
-                "a batch must be (image, label), (image, label, id) or a mapping with image and "
-                f"label, got {type(batch).__name__}"
-            )
-        if not all(isinstance(named.get(name), Tensor) for name in ("image", "label")):
-            raise TypeError(
-                f"a batch must hold the tensors image and label, got {sorted(map(str, named))}"
-            )
-        count = len(named["image"])
-        if len(named["label"]) != count:
-            raise ValueError(f"{count} images with {len(named['label'])} labels in one batch")
-        named.setdefault("id", range(place, place + count))
-        named.setdefault("patient", named["id"])
-        named.setdefault("source", [""] * count)
-        for name in ("id", "patient", "source"):
-            each = named[name].tolist() if isinstance(named[name], Tensor) else named[name]
-            if isinstance(each, str) or len(each) != count:
-                raise ValueError(f"a batch of {count} images must hold {count} {name}s, got {each}")
-            named[name] = [str(one) for one in each]
-        place += count
-        yield named
-
-
-def _rows(
-    measured: Mapping[str, Measured], batch: Mapping[str, Any], labels: Sequence[str] | None
-) -> pd.DataFrame:
-    tables = []
-    for metric, (values, targets) in measured.items():
-        if values.ndim != 2 or len(values) != len(batch["id"]):
-            raise ValueError(
-                f"{metric} must be (B, labels) for {len(batch['id'])} images, "
-                f"got {tuple(values.shape)}"
-            )
-        count = values.shape[1]
-        names = list(labels) if labels is not None else [str(number) for number in range(count)]
-        if len(names) != count:
-            raise ValueError(f"{len(names)} labels ({', '.join(names)}) for {count} outputs")
-        flat = values.double().cpu().numpy().ravel()
-        target = np.nan if targets is None else targets.double().cpu().numpy().ravel()
-        films = {name: np.repeat(batch[name], count) for name in ("patient", "source")}
-        tables.append(
-            pd.DataFrame(
-                {"image": np.repeat(batch["id"], count), **films, "metric": metric, "value": flat}
-            ).assign(label=names * len(batch["id"]), target=target)
-        )
-    return pd.concat(tables, ignore_index=True)
-
-
-def _gather(
-    tables: list[pd.DataFrame], checksums: dict[str, int]
-) -> tuple[list[pd.DataFrame], dict[str, int]]:
-    """All ranks' tables and checksums; an image that a sampler gave to two ranks counts once."""
-    if world() == 1:
-        return tables, checksums
-    shares: list[Any] = [None] * world()
-    dist.all_gather_object(shares, (tables, checksums))
-    seen: dict[str, int] = {}
-    fresh = []
-    for parts, sums in shares:
-        other = [film for film in sums.keys() & seen.keys() if sums[film] != seen[film]]
-        if other:
-            raise ValueError(
-                f"two processes have different images {min(other)}: in a distributed run the "
-                "loader must give ids"
-            )
-        fresh.append(
-            [part[~part["image"].isin(seen.keys())] if len(part) else part for part in parts]
-        )
-        seen |= sums
-    if not seen:
-        raise ValueError("the loader yields no images")
-    whole = [pd.concat(cell, ignore_index=True) for cell in zip(*fresh, strict=True)]
-    return whole, seen
+def _grid(
+    cells: Iterable[Cell], noise_seeds: Iterable[int], share: tuple[int, int]
+) -> list[tuple[Cell, int]]:
+    """Every cell and noise seed of this share, once."""
+    if not 0 <= share[0] < share[1]:
+        raise ValueError(f"share must be (i, n) with i from 0 to n - 1, got {share}")
+    pairs = [storable("cells", cell) for cell in cells]
+    for pair in pairs:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise ValueError(f"cells must be pairs (sq, se), got {pair}")
+    every = [((sq, se), storable("noise_seeds", seed)) for seed in noise_seeds for sq, se in pairs]
+    if not every:
+        raise ValueError("cells and noise_seeds must hold at least one each")
+    return list(dict.fromkeys(every[share[0] :: share[1]]))
 
 
 def _identity(
-    model: Callable[[Tensor], Tensor], measure: Measure, labels: Sequence[str] | None
-) -> dict[str, Any]:
-    """By what a finished cell knows that it was measured in the same way."""
-    return {
-        "measure": _name(measure),
-        "labels": None if labels is None else list(labels),
-        "model": _model_hash(model),
-    }
+    model: Model | ExportedProgram, task: str | Measure, about: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Content of model and measure as far as it is known, and why it is not."""
+    known: dict[str, Any] = {}
+    unknown = {}
+    for role, thing in (("model", model), ("measure", task)):
+        if role in about:
+            continue
+        try:
+            known[role] = thing if isinstance(thing, str) else fingerprint(thing)
+        except TypeError as error:
+            known[role], unknown[role] = None, str(error)
+    return known, unknown
 
 
-def _name(function: Callable[..., Any]) -> str:
-    return str(getattr(function, "__qualname__", type(function).__name__))
+def _check_known(unknown: Mapping[str, str], out: str | Path | None, *, reused: bool) -> None:
+    """Refuse finished cells of what is not known, and say beforehand that they will be refused."""
+    if not unknown:
+        return
+    why = " and ".join(f"the {role} is not known ({reason})" for role, reason in unknown.items())
+    word = ", ".join(f"{role!r}: ..." for role in unknown)
+    message = (
+        f"finished cells in {out} are not used again, because {why}: name its content from the "
+        f"first call on, about={{{word}}}, or choose another folder"
+    )
+    if reused:
+        raise ValueError(message)
+    if rank() == 0:
+        warnings.warn(message, stacklevel=3)
 
 
-def _model_hash(model: Callable[[Tensor], Tensor]) -> str | None:
-    """SHA-256 of a module's state; other callables are known by ``about`` alone."""
-    if not isinstance(model, nn.Module):
-        return None
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(_bytes(value))
-    return digest.hexdigest()
+def _check_loader(loader: Iterable[Any], readings: int) -> None:
+    if isinstance(loader, Iterator) and readings > 1:
+        raise ValueError(
+            f"the loader must be read {readings} times, which {type(loader).__name__} cannot be"
+        )
+    lost = films_left_out(loader)
+    if lost and readings:
+        warnings.warn(f"the loader leaves {lost} of its films out (drop_last=True)", stacklevel=3)
 
 
-def _bytes(value: Tensor) -> bytes:
-    # as bytes, because NumPy has no bfloat16
-    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+def _check_one_set(films: set[str], out: str | Path | None) -> None:
+    if len(films) > 1:
+        where = "" if out is None else f" in {out}"
+        raise ValueError(
+            f"the films (images, labels, patients, sources) differ between the cells{where}: a "
+            "loader without ids must not shuffle, and other films need another folder"
+        )
+
+
+def _warn_of_probabilities(group: Sequence[tuple[Cell, int]]) -> None:
+    if rank() == 0:
+        (sq, se), _ = group[0]
+        warnings.warn(
+            f"all predictions from sq={sq:g}, se={se:g} on lie in [0, 1] and are taken for logits: "
+            "say outputs='probabilities' if that is what they are, outputs='logits' if not",
+            stacklevel=3,
+        )
+
+
+def _name(model: Model | ExportedProgram) -> str:
+    if isinstance(model, nn.Module):
+        return type(model).__name__
+    return str(getattr(model, "__qualname__", type(model).__name__))

@@ -5,7 +5,6 @@ Everything finished is a file, so a sweep that was interrupted goes on where it 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -17,14 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from monai.bundle import ConfigWorkflow
 
 from cxr_noise_transforms import LADDER
+from cxr_noise_transforms.study.devices import usable_device
 from cxr_noise_transforms.study.files import alone_in, whole_file
-from cxr_noise_transforms.study.processes import rank, wait, world
+from cxr_noise_transforms.study.processes import (
+    REFUSALS,
+    agreed,
+    rank,
+    said_in_worker,
+    wait,
+    world,
+)
 from cxr_noise_transforms.study.provenance import provenance
 
+from .records import FILMS, bind_to_films, check_record, split_hash
 from .stress import stress_test
 
 CHECKPOINTS = {"best": "model.pt", "swa": "model_swa.pt"}
@@ -33,6 +40,9 @@ CHECKPOINTS = {"best": "model.pt", "swa": "model_swa.pt"}
 @dataclass(frozen=True)
 class Sweep:
     """One task under the severity ladder.
+
+    What is finished in ``out`` is used only for the same films: a training for its training and
+    validation films, whose files are all read to know them, a cell for its test films.
 
     Args:
         bundle: folder of a MONAI bundle with ``configs/train.yaml`` and ``configs/evaluate.yaml``.
@@ -121,7 +131,8 @@ class Sweep:
         folder = self.out / arch
         record, model = folder / "training.json", folder / CHECKPOINTS["best"]
         if record.is_file() and model.is_file():
-            self._check_record(record)
+            check_record(folder, self._settings())
+            self._bind_to_films(self.evaluation(arch), folder, anew=False)
             if rank() == 0:
                 print(f"  trained already: {model}")  # noqa: T201
             return
@@ -132,9 +143,10 @@ class Sweep:
 
     def _train_anew(self, arch: str, folder: Path) -> None:
         model = folder / CHECKPOINTS["best"]
-        if rank() == 0 and not (folder / "resume.pt").is_file():
+        anew = agreed(not (folder / "resume.pt").is_file())
+        if rank() == 0 and anew:
             # what a former network left does not belong to the new one; its split may
-            for name in (*CHECKPOINTS.values(), "training.json"):
+            for name in (*CHECKPOINTS.values(), "training.json", FILMS):
                 (folder / name).unlink(missing_ok=True)
             for name in ("cells", "validation", "tensorboard"):
                 shutil.rmtree(folder / name, ignore_errors=True)
@@ -143,6 +155,7 @@ class Sweep:
         films = len(workflow.parser.get_parsed_content("split")["train"])
         if films < workflow.parser.get_parsed_content("batch_size"):
             raise ValueError(f"batch size must be at most the {films} films to train on")
+        self._bind_to_films(workflow, folder, anew=anew)
         workflow.run()
         evaluator = workflow.parser.get_parsed_content("validate#evaluator")
         trainer = workflow.parser.get_parsed_content("train#trainer")
@@ -164,7 +177,7 @@ class Sweep:
             "best_validation_loss": evaluator.state.best_metric,
             "averaged_epochs": averaging.epochs,
             "settings": self._settings(),
-            "split_sha256": _split_hash(folder),
+            "split_sha256": split_hash(folder),
             **provenance(trainer.state.device),
         }
         if rank() == 0:
@@ -179,6 +192,7 @@ class Sweep:
             content("network"),
             _Later(lambda: content("dataloader")),
             self.measure,
+            outputs="logits",
             labels=self.labels,
             cells=[(0.0, 0.0)] if clean else self.cells,
             noise_seeds=[0] if clean else self.noise_seeds,
@@ -232,12 +246,11 @@ class Sweep:
         }
         for record in records.values():
             del record["settings"], record["split_sha256"]
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         run = {
             "task": self.task,
             "settings": self._settings(),
             "networks": records,
-            **provenance(torch.device(device)),
+            **provenance(usable_device(self.device)),
         }
         with whole_file(self.out / "run.json") as beside:
             beside.write_text(json.dumps(run, indent=1))
@@ -249,31 +262,11 @@ class Sweep:
         settings = {**self.options, **self.training, "dataset_dir": name}
         return dict(json.loads(json.dumps(settings)))
 
-    def _check_record(self, record: Path) -> None:
-        about = json.loads(record.read_text())
-        if about.get("split_sha256") != _split_hash(record.parent):
-            raise ValueError(
-                f"{record.parent} was trained on another split than its split.json has now: "
-                f"restore the split, or remove training.json and resume.pt there to train anew"
-            )
-        stored, settings = about["settings"], self._settings()
-        other = [
-            f"{key} {stored.get(key)} there, {settings.get(key)} now"
-            for key in sorted(stored.keys() | settings.keys())
-            if stored.get(key) != settings.get(key)
-        ]
-        if other:
-            raise ValueError(
-                f"{self.out} holds a sweep with other settings ({'; '.join(other)}): "
-                "choose another folder with --out, or the same settings"
-            )
-
-
-def _split_hash(folder: Path) -> str:
-    """SHA-256 of which film is in which part of the folder's split."""
-    split = json.loads((folder / "split.json").read_text())
-    parts = {part: [film["id"] for film in split[part]] for part in ("train", "val", "test")}
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    def _bind_to_films(self, workflow: ConfigWorkflow, folder: Path, *, anew: bool) -> None:
+        if rank() == 0:
+            content = workflow.parser.get_parsed_content
+            films = content("split")["train"] + content("split")["val"]
+            bind_to_films(folder, films, content("load_film"), anew=anew)
 
 
 class _Later:
@@ -294,7 +287,10 @@ def own_errors() -> Iterator[None]:
     except RuntimeError as error:
         cause: BaseException | None = error
         while cause is not None:
-            if isinstance(cause, ConnectionError | FileNotFoundError | ValueError):
+            said = said_in_worker(cause)
+            if said is not None and said[0] in REFUSALS:
+                raise REFUSALS[said[0]](said[1]) from None
+            if said is None and isinstance(cause, tuple(REFUSALS.values())):
                 raise cause from None
             cause = cause.__cause__
         raise

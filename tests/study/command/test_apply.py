@@ -16,6 +16,7 @@ from PIL import Image
 
 from cxr_noise_transforms import RadiographicNoise, image_seeds
 from cxr_noise_transforms.study.command.main import main
+from cxr_noise_transforms.study.files import alone_in
 from cxr_noise_transforms.study.films import chest_phantom, read_grey
 
 NAMES = ["deep/wide", "high", "ward/a.b", "ward/c"]
@@ -260,13 +261,11 @@ def test_nothing_is_overwritten(
 
 
 def test_two_processes_are_not_in_one_folder(films: Path, tmp_path: Path) -> None:
-    import fcntl
-
-    (tmp_path / "out").mkdir()
-    with (tmp_path / "out/.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(SystemExit, match="another process is at work in"):
-            apply(films, tmp_path / "out", "--sq", 4)
+    with (
+        alone_in(tmp_path / "out"),
+        pytest.raises(SystemExit, match="another process is at work in"),
+    ):
+        apply(films, tmp_path / "out", "--sq", 4)
 
 
 # films that cannot be read, and ends before the end

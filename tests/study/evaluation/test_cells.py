@@ -2,14 +2,16 @@
 
 import json
 import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from cxr_noise_transforms.study.evaluation.cells import CellStore
+from cxr_noise_transforms.study.evaluation.cells import CellStore, storable
 
 CELL = (10.0, 0.0)
 TEXT = [
@@ -182,3 +184,38 @@ def test_a_killed_write_leaves_the_former_file(
         store(tmp_path).write(CELL, 0, table(["b"], [2.0]), "i")
     pd.testing.assert_frame_equal(store(tmp_path).read(CELL, 0), written)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        (Path("runs") / "a.pt", "runs/a.pt"),
+        (np.float64(0.25), 0.25),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.array([[1, 2]]), [[1, 2]]),
+        (torch.tensor(0.5), 0.5),
+        (torch.tensor([0.5, 1.0]), [0.5, 1.0]),
+        ((1, [None, "a"]), [1, [None, "a"]]),
+        ({1: {"at": Path("b")}}, {"1": {"at": "b"}}),
+        (torch.device("cpu"), "cpu"),
+        (torch.float16, "torch.float16"),
+        (date(2025, 3, 1), "2025-03-01"),
+        (True, True),
+    ],
+)
+def test_settings_are_stored_as_text_and_numbers(
+    value: object, stored: object, tmp_path: Path
+) -> None:
+    found = storable("about", {"key": value})
+    assert found == {"key": stored}
+    assert type(found["key"]) is type(stored)
+    store(tmp_path, **found).write(CELL, 0, table(["a"], [1.0]), "i")
+    assert store(tmp_path, **found).read(CELL, 0) is not None
+
+
+def test_a_setting_that_cannot_be_stored_is_named() -> None:
+    with pytest.raises(
+        TypeError, match=r"^about\['a'\]\['b'\] must be text, numbers, .* got object$"
+    ):
+        storable("about", {"a": {"b": object()}})

@@ -1,5 +1,7 @@
 """What is measured on each image, against MONAI's metrics, scikit-learn and hand-made cases."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,9 @@ from torch import Tensor
 
 from cxr_noise_transforms.study.evaluation.measures import (
     MEASURES,
+    Measured,
     binary,
+    measure_of,
     multiclass,
     multilabel,
     segmentation,
@@ -118,6 +122,8 @@ def test_refused_masks(prediction: Tensor, label: Tensor, message: str) -> None:
 
 # scores
 
+UNCERTAIN = "^label must not be negative, got -1: uncertain='ignore' leaves uncertain labels out$"
+
 
 @pytest.mark.parametrize("prediction", [(4,), (4, 1)])
 @pytest.mark.parametrize("label", [(4,), (4, 1)])
@@ -154,10 +160,12 @@ def test_scores_of_classes_sum_to_one() -> None:
         ("binary", random(3), torch.ones(4), r"one shape, got \(3, 1\) and \(4, 1\)"),
         ("binary", random(3), torch.tensor([0, 2, 1]), "^label must be 0 or 1, got 2$"),
         ("multilabel", random(3, 2), torch.ones(3), r"one shape, got \(3, 2\) and \(3,\)"),
-        ("multilabel", random(1, 2), torch.tensor([[0, -1]]), "label must be 0 or 1, got -1"),
-        ("multilabel", random(1, 1), torch.tensor([[torch.nan]]), "must be 0 or 1, got nan"),
+        ("multilabel", random(1, 2), torch.tensor([[0, -1]]), UNCERTAIN),
+        ("multilabel", random(1, 2), torch.tensor([[0, -2]]), "label must be 0 or 1, got -2"),
+        ("binary", random(1), torch.tensor([-1.0]), UNCERTAIN),
         ("multiclass", random(2, 3), torch.tensor([0, 3]), "class from 0 to 2, got 3"),
-        ("multiclass", random(2, 3), torch.tensor([-1, 2]), "class from 0 to 2, got -1"),
+        ("multiclass", random(2, 3), torch.tensor([-1, 2]), UNCERTAIN),
+        ("multiclass", random(2, 3), torch.tensor([-2, 2]), "class from 0 to 2, got -2"),
         ("multiclass", random(2, 3), torch.tensor([0.5, 2]), "class from 0 to 2, got 0.5"),
         ("multiclass", random(2, 3), torch.ones(2, 3), r"got \(2, 3\) and \(6, 3\)"),
     ],
@@ -165,3 +173,89 @@ def test_scores_of_classes_sum_to_one() -> None:
 def test_refused_labels(task: str, prediction: Tensor, label: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MEASURES[task](prediction, label)
+
+
+@pytest.mark.parametrize("task", ["binary", "multilabel", "multiclass"])
+def test_a_missing_label_is_a_target_without_a_number_beside_its_score(task: str) -> None:
+    shape = (4,) if task == "binary" else (4, 3)
+    logits, label = random(*shape), (random(*shape).flip(0) > 0).float()
+    label = label.argmax(1).float() if task == "multiclass" else label
+    known = MEASURES[task](logits, label)["score"]
+    label[2] = torch.nan
+    for given, options in (
+        (label, {}),
+        (label.nan_to_num(-1), {"uncertain": "ignore"}),
+        (label.nan_to_num(-1).long(), {"uncertain": "ignore"}),
+    ):
+        found = MEASURES[task](logits, given, **options)["score"]
+        assert torch.equal(found.values, known.values)
+        assert found.targets is not None
+        assert known.targets is not None
+        assert found.targets[2].isnan().all()
+        others = [0, 1, 3]
+        assert torch.equal(found.targets[others], known.targets[others].float())
+
+
+def test_a_missing_label_is_missing_alone() -> None:
+    label = torch.tensor([[0.0, torch.nan], [1.0, 1.0]])
+    targets = multilabel(random(2, 2), label)["score"].targets
+    assert torch.equal(torch.nan_to_num(targets, -5), torch.tensor([[0.0, -5], [1, 1]]))
+
+
+# probabilities
+
+
+@pytest.mark.parametrize("task", ["binary", "multilabel", "multiclass"])
+def test_probabilities_are_scores_as_they_are(task: str) -> None:
+    logits = random(5, 1 if task == "binary" else 3)
+    label = torch.tensor([0, 1, 0, 1, 1])
+    if task == "multilabel":
+        label = label[:, None].expand(-1, 3)
+    given = logits.softmax(1) if task == "multiclass" else logits.sigmoid()
+    found = MEASURES[task](given, label, outputs="probabilities")["score"]
+    assert torch.equal(found.values, given)
+    assert torch.equal(found.values, MEASURES[task](logits, label)["score"].values)
+
+
+@pytest.mark.parametrize("task", ["segmentation", "segmentation-distance"])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_probabilities_of_masks_are_cut_at_a_half(task: str, classes: int) -> None:
+    logits = random(3, classes, 8, 8)
+    shape = (3, 1, 8, 8)
+    label = (random(*shape) > 0).long() if classes == 1 else torch.arange(192).reshape(shape) % 3
+    given = logits.sigmoid() if classes == 1 else logits.softmax(1)
+    expected = MEASURES[task](logits, label)
+    for name, (values, _) in MEASURES[task](given, label, outputs="probabilities").items():
+        assert torch.equal(values, expected[name].values), name
+
+
+@pytest.mark.parametrize("task", MEASURES)
+def test_what_is_no_probability_is_refused(task: str) -> None:
+    mask = task.startswith("segmentation")
+    prediction = random(2, 1, 8, 8) if mask else random(2, 1)
+    label = squares(1, 1) if mask else torch.zeros(2, 1)
+    with pytest.raises(ValueError, match=r"^prediction must lie in \[0, 1\] with outputs='prob"):
+        MEASURES[task](prediction, label, outputs="probabilities")
+
+
+def own(prediction: Tensor, label: Tensor) -> dict[str, Measured]:
+    return {"error": Measured(prediction - label)}
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "uncertain", "message"),
+    [
+        ("detection", None, None, "task must be segmentation, .* or a function, got 'detection'"),
+        ("binary", "scores", None, "outputs must be 'logits' or 'probabilities', got 'scores'"),
+        ("binary", None, "keep", "uncertain must be None or 'ignore', got 'keep'"),
+        ("segmentation", None, "ignore", "of the labels of classes, not of segmentation"),
+        (own, "logits", None, "a function as task takes what the model and the loader give"),
+        (own, None, "ignore", "a function as task takes what the model and the loader give"),
+    ],
+)
+def test_refused_measures(
+    task: Any, outputs: str | None, uncertain: str | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        measure_of(task, outputs, uncertain)
+    assert measure_of(own, None, None) is own

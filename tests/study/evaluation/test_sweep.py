@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from monai.bundle import ConfigWorkflow
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from cxr_noise_transforms.monai import NoisyBatch
-from cxr_noise_transforms.study.evaluation import stress
+from cxr_noise_transforms.study.evaluation.reading import Reader, Reading
 from cxr_noise_transforms.study.evaluation.stress import COLUMNS, stress_test
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.files import alone_in
@@ -240,9 +240,14 @@ def test_a_spoilt_cell_is_done_again_with_the_same_bytes(
     path = cell(copied, "sq10_se0_seed1.csv", "swa")
     before = path.read_bytes()
     spoil(path)
-    measured = []
-    original = stress._measure
-    monkeypatch.setattr(stress, "_measure", lambda *args: measured.append(1) or original(*args))
+    measured: list[NoisyBatch] = []
+    original = Reader.read
+
+    def read(self: Reader, noises: Sequence[NoisyBatch] = ()) -> Reading:
+        measured.extend(noises)
+        return original(self, noises)
+
+    monkeypatch.setattr(Reader, "read", read)
     table = sweep(copied.kind, copied.out).run([copied.network])
     pd.testing.assert_frame_equal(table, copied.table)
     assert path.read_bytes() == before
@@ -260,6 +265,7 @@ def test_results_do_not_depend_on_the_batch_size(finished: Finished, batch_size:
         content("network"),
         content("dataloader"),
         TASKS[finished.kind]["measure"],
+        outputs="logits",
         labels=TASKS[finished.kind]["labels"],
         cells=[(10, 0)],
         noise_seeds=[1],

@@ -48,7 +48,7 @@ def test_a_torchscript_file_on_masks(folder: Path, tmp_path: Path) -> None:
     torch.jit.save(torch.jit.freeze(torch.jit.script(Dark()).eval()), tmp_path / "dark.pt")
     again = cxr_noise("stress", *asked, cwd=tmp_path)
     assert again.returncode != 0
-    assert "is of another sweep (file " in again.stderr
+    assert "is of another sweep (model " in again.stderr
 
 
 @pytest.fixture
