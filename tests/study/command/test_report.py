@@ -25,7 +25,11 @@ def test_packed_and_unpacked_tables_become_one_report(
     out = tmp_path / "new" / "report"
     assert main(["report", one, two, "--title", "Both < one", "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("12 rows: task; Unet, FPN; 2 films\nFinished in ")
+    counts, quantum, electronic, finished, *_ = said.splitlines()
+    assert counts == "12 rows: task; Unet, FPN; 2 films"
+    assert quantum.startswith("Quantum noise: Dice falls from 0.900 to 0.500 at s_q = 4 (62.5 ")
+    assert electronic.startswith("Electronic noise: Dice falls from 0.900 to 0.250 at s_e = 4 ")
+    assert finished.startswith("Finished in ")
     assert said.split("Wrote\n")[1].split() == [f"{out}/report.html", f"{out}/report.md"]
     assert (out / "report.md").read_text().startswith("# Both &lt; one\n")
     html = (out / "report.html").read_text()
@@ -58,12 +62,14 @@ def test_refusals(tmp_path: Path) -> None:
     table = curve(CELLS, metric="dice", network="Unet")
     one = written(tmp_path, "a.csv", table)
     short = written(tmp_path, "short.csv", table.drop(columns="sq"))
+    wide = written(tmp_path, "wide.csv", table[table.sq > 0].assign(sq=-1.0))
     (tmp_path / "image.csv").write_bytes(bytes(range(256)))
     for arguments, message in (
         ([one, one], "must hold each row once, but hold 6 twice, the first of network Unet, film"),
         ([str(tmp_path / "no.csv")], "No such file or directory"),
         ([short], "short.csv must be a long table as CSV: .*sq"),
         ([str(tmp_path / "image.csv")], "image.csv must be a long table as CSV"),
+        ([wide], "sq must be finite and not negative, got -1"),
     ):
         with pytest.raises(SystemExit, match=message):
             main(["report", *arguments, "--out", str(tmp_path / "out")])
