@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TypeGuard
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ._gradient import GRADIENTS
 from ._signal import FULL_SCALE, Digitiser
@@ -125,7 +125,7 @@ def check_digitiser(value_range: Sequence[float], clip: bool, bits: int | None) 
     if not isinstance(clip, bool):
         raise TypeError(f"clip must be True or False, got {clip!r}")
     if bits is not None:
-        if not isinstance(bits, numbers.Integral) or isinstance(bits, bool):
+        if not is_integer(bits):
             raise TypeError(f"bits must be None or an integer, got {bits!r}")
         if not 1 <= bits <= 16:
             raise ValueError(f"bits must be between 1 and 16, got {bits}")
@@ -151,22 +151,8 @@ def check_randomness(
 
 def check_integer_seed(seed: object, expected: str = "an int") -> None:
     """Refuse a seed that is not an integer."""
-    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+    if not is_integer(seed):
         raise TypeError(f"seed must be {expected}, got {type(seed).__name__} {seed!r}")
-
-
-def check_adapter(noise: nn.Module, name: str, probability: float) -> None:
-    """Refuse what an adapter cannot apply, or not with this probability."""
-    if not isinstance(noise, nn.Module):
-        raise TypeError(
-            f"noise must be a noise module such as QuantumNoise, got {type(noise).__name__}"
-        )
-    if not is_number(probability):
-        raise TypeError(
-            f"{name} must be a number, got {type(probability).__name__} {probability!r}"
-        )
-    if not 0 <= probability <= 1:
-        raise ValueError(f"{name} must be a probability between 0 and 1, got {probability}")
 
 
 def count_images(image: Tensor, **per_image: Severity | int | None) -> int | None:
@@ -252,6 +238,11 @@ def _check_generator(generator: torch.Generator, image: Tensor) -> None:
 def is_number(value: object) -> TypeGuard[float]:
     """Whether this is a real number, as which True and False do not count."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Whether this is an integer, as which True and False do not count."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _as_float(name: str, number: float) -> float:

@@ -70,13 +70,7 @@ def expose(
 ) -> Tensor:
     """Noisy images ``(B, ...)``; where gain and sigma are 0 they are the images bit for bit.
 
-    Args:
-        images: checked.
-        exposure: what happens to them.
-        drawer: who draws it.
-        digitiser: the way back from signal to image.
-        gradient: of the photons.
-        some_clean: whether gain and sigma, where they are one per image, may both be 0.
+    ``some_clean`` says whether gain and sigma, where they are one per image, may both be 0.
 
     Raises:
         TypeError: gain or sigma is no tensor, or nobody draws a part of the exposure.
@@ -127,7 +121,7 @@ def _photons(drawer: Drawer, signal: Tensor, gain: Tensor) -> Tensor:
     if one_per_image(gain):
         return drawer.photons(signal, gain)
     rate = signal / gain
-    noisy = drawer.photons(rate, _one(signal)) * gain
+    noisy = drawer.photons(rate, signal.new_ones(1)) * gain
     # photons without number show no noise
     return torch.where((gain == 0) | (rate == torch.inf), signal, noisy)
 
@@ -135,11 +129,7 @@ def _photons(drawer: Drawer, signal: Tensor, gain: Tensor) -> Tensor:
 def _read_out(drawer: Drawer, signal: Tensor, sigma: Tensor) -> Tensor:
     if one_per_image(sigma):
         return drawer.read_out(signal, sigma)
-    return signal + sigma * drawer.read_out(torch.zeros_like(signal), _one(signal))
-
-
-def _one(signal: Tensor) -> Tensor:
-    return torch.ones((1,) * signal.ndim, dtype=signal.dtype, device=signal.device)
+    return signal + sigma * drawer.read_out(torch.zeros_like(signal), signal.new_ones(1))
 
 
 def _over(images: Tensor, name: str, strength: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from kornia.augmentation import IntensityAugmentationBase2D
 from kornia.augmentation.random_generator import RandomGeneratorBase
 from torch import Tensor, nn
 
-from ._checks import check_adapter
+from ._adapters import check_adapter, warn_of_channels
 
 
 class RandomNoise(IntensityAugmentationBase2D):
@@ -62,6 +62,7 @@ class RandomNoise(IntensityAugmentationBase2D):
         transform: Tensor | None = None,  # noqa: ARG002
     ) -> Tensor:
         """The noisy images; draws nothing that ``params`` does not hold."""
+        warn_of_channels(self, self.noise, input.shape[1])
         return self.noise(input, seed=params["seed"].to(input.device))
 
 

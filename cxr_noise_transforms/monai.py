@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from torch.utils.data import get_worker_info
 
 from cxr_noise_transforms import image_seeds
 
-from ._checks import check_adapter, is_number
+from ._adapters import check_adapter, is_grey_in_colours, warn_of_channels
+from ._checks import is_integer, is_number
 
 
 class RandNoise(RandomizableTransform):
@@ -86,6 +86,8 @@ class RandNoise(RandomizableTransform):
             raise RuntimeError("randomize=False needs a draw to repeat, call randomize() first")
         if not self._do_transform:
             return image
+        # three channels of a slice, and not a volume
+        warn_of_channels(self, self.noise, image.shape[0] if image.ndim == 3 else 1)
         # a batch of one: (C, spatial...) of a volume has as many axes as a batch of films
         noisy = self.noise(_plain(image)[None], seed=torch.tensor([self._seed]))[0]
         return convert_to_dst_type(noisy, image, dtype=noisy.dtype)[0]
@@ -142,7 +144,8 @@ class NoisyBatch(PrepareBatch):
 
     Noise is drawn after the copy, on the device and for the whole batch, before the model's own
     normalisation. For training and evaluation engines, and wherever MONAI takes a
-    ``prepare_batch``.
+    ``prepare_batch``. A grey film that was loaded with three equal channels is one film, and comes
+    back with three.
 
     Args:
         noise: any noise module of this package, or ``None`` for clean batches.
@@ -161,7 +164,8 @@ class NoisyBatch(PrepareBatch):
         TypeError: an argument or an identity is of the wrong type, or ``mean`` or ``std`` is asked
             of an integer image.
         ValueError: an argument is out of its range, the identities are not one per image, or
-            ``channels`` is asked of an image that has more than one.
+            ``channels`` is asked of an image that has more than one; three channels differ (seen on
+            the CPU; elsewhere there is a warning of three channels).
     """
 
     def __init__(
@@ -179,9 +183,9 @@ class NoisyBatch(PrepareBatch):
                 "noise must be None or a noise module such as QuantumNoise, "
                 f"got {type(noise).__name__}"
             )
-        if seed is not None and not _is_integer(seed):
+        if seed is not None and not is_integer(seed):
             raise TypeError(f"seed must be None or an int, got {type(seed).__name__} {seed!r}")
-        if channels is not None and not _is_integer(channels):
+        if channels is not None and not is_integer(channels):
             raise TypeError(
                 f"channels must be None or an int, got {type(channels).__name__} {channels!r}"
             )
@@ -205,16 +209,19 @@ class NoisyBatch(PrepareBatch):
     ) -> tuple[Tensor, Tensor | None]:
         """Image and label (or ``None``) on ``device``, ready for the network."""
         image, label = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
+        channels = self.channels
         if self.noise is not None:
+            if is_grey_in_colours(self, self.noise, _plain(image)):
+                image, channels = image[:, :1], channels or 3
             noisy = self.noise(_plain(image), seed=self._seeds(batchdata, image))
             image = convert_to_dst_type(noisy, image, dtype=noisy.dtype)[0]
-        if self.channels is not None:
+        if channels is not None:
             if image.shape[1] != 1:
                 raise ValueError(
-                    f"channels={self.channels} expands a grey image (B, 1, H, W), "
+                    f"channels={channels} expands a grey image (B, 1, H, W), "
                     f"got shape {tuple(image.shape)}"
                 )
-            image = image.expand(-1, self.channels, *image.shape[2:])
+            image = image.expand(-1, channels, *image.shape[2:])
         return self._normalise(image), label
 
     def _seeds(self, batchdata: Any, image: Tensor) -> Tensor | None:
@@ -281,7 +288,3 @@ def _per_channel(name: str, given: Any, channels: int | None) -> list[float]:
             f"got {len(floats)}: {given!r}"
         )
     return floats
-
-
-def _is_integer(value: object) -> TypeGuard[int]:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -29,13 +29,7 @@ def quantum_noise(
 ) -> Tensor:
     """Quantum noise as a function; model, arguments, errors as in :class:`QuantumNoise`."""
     noise = QuantumNoise(
-        sq,
-        n0=n0,
-        value_range=value_range,
-        clip=clip,
-        bits=bits,
-        backend=backend,
-        gradient=gradient,
+        sq, n0=n0, value_range=value_range, clip=clip, bits=bits, backend=backend, gradient=gradient
     )
     return noise.forward(image, seed=seed, generator=generator)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from ._checks import check_adapter
+from ._adapters import check_adapter, warn_of_channels
 
 
 def _is_plain(item: Any) -> bool:
@@ -89,6 +89,7 @@ class Noise(v2.Transform):
         if not params["apply"]:
             return inpt
         image = inpt.as_subclass(Tensor)
+        warn_of_channels(self, self.noise, image.shape[-3] if image.ndim > 2 else 1)
         if isinstance(inpt, tv_tensors.Video) and image.ndim == 4:
             # a batch of one: (T, C, H, W) has as many axes as a batch of films
             noisy = self.noise(image[None])[0]

@@ -85,7 +85,7 @@ def test_a_severity_per_film_exports(strict: bool) -> None:
 @severities
 def test_noise_without_a_seed_exports(module: Module, severity: object) -> None:
     model = Unseeded(module(severity))
-    program = export(model, (FILMS,), dynamic_shapes=({0: BATCH},)).module()
+    program = export(model, (FILMS,), dynamic_shapes=({0: BATCH},), strict=False).module()
     films = MORE[..., :16, :16]
     first, second = program(films), program(films)
     assert first.shape == films.shape

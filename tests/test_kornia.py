@@ -245,3 +245,10 @@ def test_repr_shows_noise_and_p() -> None:
     assert shown.startswith("RandomNoise(seed per image, p=0.3")
     assert "same_on_batch=True" in shown
     assert "QuantumNoise(sq=4.0, n0=1000.0)" in shown
+
+
+def test_three_channels_are_told_once_per_transform() -> None:
+    for aug in (RandomNoise(NOISE, p=1.0), RandomNoise(NOISE, p=1.0)):
+        with pytest.warns(UserWarning, match="each of the 3 channels of a film gets a noise"):
+            aug(FILMS.expand(-1, 3, -1, -1))
+        aug(FILMS.expand(-1, 3, -1, -1))

@@ -34,6 +34,7 @@ from cxr_noise_transforms.monai import (
 FILM = torch.full((1, 16, 16), 0.5)
 FILMS = FILM.expand(4, 1, 16, 16)
 IDS = ["film_a", "film_b", "film_c", "film_d"]
+THREE_NOISES = "each of the 3 channels of a film gets a noise of its own"
 # continuous noise: two draws never agree by chance
 NOISE = ElectronicNoise(se=1)
 LOADERS = pytest.mark.parametrize(
@@ -236,6 +237,7 @@ def test_plain_tensors_where_meta_data_is_not_tracked(prob: float) -> None:
     assert type(RandNoise(NOISE, prob=prob)(MetaTensor(FILM))) is Tensor
 
 
+@pytest.mark.filterwarnings(f"ignore:{THREE_NOISES}")
 @pytest.mark.parametrize("shape", [(3, 64, 64), (2, 32, 32, 8)])
 def test_one_severity_for_all_channels_and_slices(shape: tuple[int, ...]) -> None:
     noise = ElectronicNoise(se=(1, 10))
@@ -513,9 +515,63 @@ def test_seed_without_identities_is_refused(batch: Any, found: str) -> None:
         NoisyBatch(NOISE, seed=7, id_key="name")(batch)
 
 
-def test_channels_of_a_colour_image_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"channels=3 expands a grey image .* \(4, 3, 16, 16\)"):
-        NoisyBatch(NOISE, channels=3)({"image": FILMS.expand(4, 3, 16, 16)})
+def test_channels_of_more_than_one_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"channels=3 expands a grey image .* \(4, 2, 16, 16\)"):
+        NoisyBatch(NOISE, channels=3)({"image": FILMS.expand(4, 2, 16, 16)})
+
+
+@pytest.mark.parametrize("channels", [None, 3])
+@pytest.mark.parametrize("kind", [Tensor.clone, MetaTensor])
+def test_a_grey_film_in_colours_is_one_film(kind: Callable, channels: int | None) -> None:
+    prepare = NoisyBatch(NOISE, seed=7, channels=channels, mean=[0.1, 0.2, 0.3], std=0.5)
+    batch = {"image": kind(FILMS.repeat(1, 3, 1, 1)), "id": IDS}
+    noisy, _ = prepare(batch)
+    grey = NoisyBatch(NOISE, seed=7, channels=3, mean=[0.1, 0.2, 0.3], std=0.5)
+    assert torch.equal(noisy, grey({"image": FILMS, "id": IDS})[0])
+    assert type(noisy) is type(batch["image"])
+
+
+def test_three_channels_that_differ_are_refused() -> None:
+    colours = FILMS.repeat(1, 3, 1, 1)
+    colours[0, 2, 3, 3] = 0.6
+    message = r".* channels=3\); got three that differ, of shape \(4, 3, 16, 16\)"
+    with pytest.raises(ValueError, match=THREE_NOISES + message):
+        NoisyBatch(NOISE)({"image": colours})
+    assert torch.equal(NoisyBatch()({"image": colours})[0], colours)
+
+
+def test_three_channels_on_a_device_are_told_once() -> None:
+    prepare, colours = NoisyBatch(NOISE), {"image": FILMS.repeat(1, 3, 1, 1)}
+    with pytest.warns(UserWarning, match=THREE_NOISES):
+        prepare(colours, torch.device("meta"))
+    prepare(colours, torch.device("meta"))
+
+
+def test_three_channels_are_told_once_per_transform() -> None:
+    for transform in (RandNoise(NOISE, prob=1.0), RandNoise(NOISE, prob=1.0)):
+        with pytest.warns(UserWarning, match=THREE_NOISES):
+            transform(FILM.expand(3, -1, -1))
+        transform(FILM.expand(3, -1, -1))
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (2, 16, 16), (3, 4, 4, 4), (1, 3, 4, 4)])
+def test_what_has_no_three_channels_is_not_told(shape: tuple[int, ...]) -> None:
+    RandNoise(NOISE, prob=1.0)(torch.full(shape, 0.5))
+
+
+def test_three_channels_without_noise_are_not_told() -> None:
+    RandNoise(NOISE, prob=0.0)(FILM.expand(3, -1, -1))
+
+
+def test_a_module_that_sees_to_its_channels_is_not_told() -> None:
+    class GreyNoise(torch.nn.Module):
+        def forward(self, image: Tensor, **randomness: Any) -> Tensor:
+            return NOISE(image[:, :1], **randomness).expand_as(image)
+
+    colours = torch.rand(3, 16, 16)
+    noisy = RandNoise(GreyNoise(), prob=1.0)(colours)
+    assert torch.equal(noisy[0], noisy[2])
+    assert NoisyBatch(GreyNoise())({"image": colours[None]})[0].shape == (1, 3, 16, 16)
 
 
 def test_normalisation_of_an_integer_image_is_refused() -> None:

@@ -20,6 +20,7 @@ from cxr_noise_transforms import ElectronicNoise, QuantumNoise
 from cxr_noise_transforms.torchvision import Noise
 
 FILM = torch.full((1, 16, 16), 0.5)
+THREE_NOISES = "each of the 3 channels of a film gets a noise of its own"
 # continuous noise: two draws never agree by chance
 NOISE = ElectronicNoise(se=1)
 MASK = tv_tensors.Mask(torch.eye(16))
@@ -104,6 +105,7 @@ def test_two_images_of_a_sample_get_different_noise() -> None:
     assert all_differ(torch.stack([frontal, lateral, FILM]))
 
 
+@pytest.mark.filterwarnings(f"ignore:{THREE_NOISES}")
 @pytest.mark.parametrize("p", [0.0, 1.0])
 @pytest.mark.parametrize(
     ("kind", "shape"),
@@ -133,6 +135,7 @@ def test_type_dtype_and_shape_stay_and_the_input_is_not_modified(
     assert torch.equal(noisy, film) == (p == 0)
 
 
+@pytest.mark.filterwarnings(f"ignore:{THREE_NOISES}")
 @pytest.mark.parametrize(
     ("kind", "shape", "severities"),
     [
@@ -287,3 +290,26 @@ def test_repr_shows_p_and_noise() -> None:
     shown = repr(v2.Compose([Noise(QuantumNoise(4), p=0.3)]))
     assert "p=0.3" in shown
     assert "QuantumNoise(sq=4.0, n0=1000.0)" in shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        (torch.Tensor.clone, (3, 16, 16)),
+        (tv_tensors.Image, (3, 16, 16)),
+        (tv_tensors.Image, (4, 3, 16, 16)),
+        (tv_tensors.Video, (5, 3, 16, 16)),
+    ],
+)
+def test_three_channels_are_told_once_per_transform(
+    kind: Callable[..., Tensor], shape: tuple[int, ...]
+) -> None:
+    colours = kind(torch.full(shape, 0.5))
+    for transform in (Noise(NOISE), Noise(NOISE)):
+        with pytest.warns(UserWarning, match=THREE_NOISES):
+            transform(colours)
+        transform(colours)
+
+
+def test_three_channels_without_noise_are_not_told() -> None:
+    Noise(NOISE, p=0.0)(FILM.expand(3, -1, -1))
