@@ -15,7 +15,7 @@ from PIL import Image
 
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.films.folders import LoadFolderFilm
-from cxr_noise_transforms.study.films.reader import stored_size
+from cxr_noise_transforms.study.films.reader import margins, stored_size
 
 
 class LoadOrTell(Transform):
@@ -155,5 +155,5 @@ def _unpadded(mask: np.ndarray, width: int, height: int) -> Image.Image:
     square = Image.fromarray(mask.astype(np.uint8) * 255).resize(
         (side, side), Image.Resampling.NEAREST
     )
-    left, top = (side - width) // 2, (side - height) // 2
+    left, top = margins(width, height)
     return square.crop((left, top, left + width, top + height))

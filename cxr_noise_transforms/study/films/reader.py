@@ -159,6 +159,12 @@ def fitted(grey: Image.Image, size: int) -> np.ndarray:
     return np.array(grey)
 
 
+def margins(width: int, height: int) -> tuple[int, int]:
+    """Columns to the left of a film in its square, and rows above it, as Pillow pads."""
+    side = max(width, height)
+    return round((side - width) / 2), round((side - height) / 2)
+
+
 def _full_scale(film: Image.Image) -> int | None:
     """The highest value of unsigned integers of up to 16 bits; others have no scale of their own.
 

@@ -12,10 +12,11 @@ from ignite.engine import Engine, Events
 from monai.bundle import ConfigWorkflow
 from PIL import Image
 
-from cxr_noise_transforms.study.evaluation.inference import SaveMasks, SaveScores
+from cxr_noise_transforms.study.evaluation.inference import SaveMasks, SaveScores, _unpadded
 from cxr_noise_transforms.study.evaluation.sweep import own_errors
 from cxr_noise_transforms.study.films.folders import LoadFolderFilm, folder_films
 from cxr_noise_transforms.study.films.phantom import chest_phantom
+from cxr_noise_transforms.study.films.reader import fitted
 from cxr_noise_transforms.study.training.networks import (
     classification_network,
     segmentation_network,
@@ -226,3 +227,12 @@ def test_films_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
         Image.new("L", (32, 32)).save(tmp_path / name)
     with pytest.raises(ValueError, match=r"film.jpg and film.png"):
         folder_films(tmp_path)
+
+
+@pytest.mark.parametrize("difference", range(8))
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_mask_is_cut_where_its_film_was_padded(difference: int, wide: bool) -> None:
+    shape = (40 - difference, 40) if wide else (40, 40 - difference)
+    mask = np.random.default_rng(0).integers(0, 2, shape, dtype=np.uint8)
+    square = fitted(Image.fromarray(255 * mask), 40)
+    assert np.array_equal(_unpadded(square > 0, *shape[::-1]), 255 * mask)
