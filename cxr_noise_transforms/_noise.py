@@ -151,8 +151,11 @@ class NoiseModule(nn.Module):
 
 
 def _is_exporting() -> bool:
-    # an exported program keeps no state; torch 2.6 cannot tell
-    return hasattr(torch.compiler, "is_exporting") and torch.compiler.is_exporting()
+    # an exported program keeps no state
+    if hasattr(torch.compiler, "is_exporting"):
+        return torch.compiler.is_exporting()
+    # torch 2.6 tells it of the non-strict mode alone
+    return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
 
 
 def _broadcast(severity: float | Tensor, images: Tensor) -> Tensor:

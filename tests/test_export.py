@@ -45,7 +45,7 @@ class Unseeded(Seeded):
 
 def skip_where_strict_modules_do_not_export(strict: bool) -> None:
     if strict and not hasattr(torch.compiler, "is_exporting"):
-        pytest.skip("strict export with torch 2.6 lets no module note what it drew")
+        pytest.skip("with torch 2.6 a module in strict mode must not note what it drew")
 
 
 @stricts
