@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 from torch import Tensor
 
 Sampler = Callable[[Tensor], Tensor]
@@ -173,6 +173,12 @@ def photons(noisy: Tensor, sq: float) -> NDArray[np.int64]:
     off = (counts - whole).abs() > 1e-6 * (1 + whole.abs())
     assert not off.any(), f"counts must be whole, {off.sum()} of {off.numel()} are not"
     return whole.long().cpu().numpy()
+
+
+def quantiles(words: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Normal quantiles of the sampler's words, from the nearer end, where the digits are."""
+    tail = 0.5 - np.abs(words + 0.5) / 2**32
+    return np.copysign(special.ndtri(tail), words + 0.5)
 
 
 def within(measured: Tensor, expected: Tensor, error: Tensor, what: str) -> None:

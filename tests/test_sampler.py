@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
+import laws
 import numpy as np
 import pytest
 import torch
@@ -87,12 +88,6 @@ def uniforms(words: Words) -> NDArray[np.float64]:
     return 0.5 + (words + 0.5) * 2.0**-32
 
 
-def quantiles(words: Words) -> NDArray[np.float64]:
-    """From the nearer end, where the digits are."""
-    tail = 0.5 - np.abs(words + 0.5) * 2.0**-32
-    return np.copysign(special.ndtri(tail), words + 0.5)
-
-
 def counts(rates: Singles, words: Words) -> Singles:
     """The kernel's counts of chosen words, tile by tile."""
     result, table = rates.copy(), _cpu_exact.table()
@@ -150,13 +145,13 @@ def test_normals_are_the_quantiles() -> None:
     for start in range(0, words.size, TILE):
         tile = slice(start, start + TILE)
         _cpu_kernel._read_out(found[tile], np.float32(1), words[tile], normal, unsure)
-    assert (np.abs(found - quantiles(words)) < 2e-6).all()
+    assert (np.abs(found - laws.quantiles(words)) < 2e-6).all()
 
 
 def test_float64_decides_by_quantiles_right_to_its_last_digits() -> None:
     words = random_words(2000)
     found = np.array([_cpu_exact.quantile(word) for word in words])
-    np.testing.assert_allclose(found, quantiles(words), rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(found, laws.quantiles(words), rtol=1e-14, atol=1e-14)
 
 
 def test_at_one_seed_counts_rise_with_the_rate() -> None:

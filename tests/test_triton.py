@@ -68,11 +68,6 @@ def draw_words(seed: int, stream: int, block: int, size: int) -> np.ndarray:
     return halves.astype("<u8").view("<i4").astype(np.int32)
 
 
-def exact_quantiles(words: np.ndarray) -> np.ndarray:
-    """From the nearer end, where the digits are."""
-    return np.copysign(special.ndtri(0.5 - np.abs(words + 0.5) / 2**32), words + 0.5)
-
-
 def films(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     signal = torch.rand(shape, generator=torch.Generator().manual_seed(1))
     return (signal * FULL_SCALE.get(dtype, 1.0)).to(dtype)
@@ -132,7 +127,7 @@ def test_quantiles_are_right_to_the_last_words(expose: Expose) -> None:
     words[:8192] = (edges[:, None] + np.arange(2048)).ravel()
     result = torch.empty(2**15, device=DEVICE)
     write_quantiles[(64,)](result, torch.from_numpy(words).to(DEVICE), LANES=64)
-    exact = torch.from_numpy(exact_quantiles(words))
+    exact = torch.from_numpy(laws.quantiles(words))
     torch.testing.assert_close(result.cpu().double(), exact, rtol=2e-6, atol=1e-12)
 
 
@@ -193,7 +188,7 @@ def test_counts_are_right_where_every_pixel_is_in_doubt(
 def test_counts_are_right_in_the_far_tails(expose: Expose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_triton, "_LANES", 4 * LANES)
     words = draw_words(9, 0, 0, 2**19)
-    tail = np.flatnonzero(np.abs(exact_quantiles(words)) > 4)
+    tail = np.flatnonzero(np.abs(laws.quantiles(words)) > 4)
     rates, counts = torch.zeros(2, words.size)
     rates[tail], counts[tail] = at_a_step(np.arange(tail.size) + 8, words[tail])
     noisy = expose(rates[None], torch.ones(1), None, torch.tensor([9]))
