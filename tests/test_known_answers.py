@@ -23,6 +23,9 @@ PROMISED = 1e-5
 
 Doubles = NDArray[np.float64]
 
+# rates are given as signals
+pytestmark = pytest.mark.filterwarnings("ignore:most values of the image lie outside")
+
 
 @pytest.mark.parametrize(
     ("case", "known"),
