@@ -24,7 +24,7 @@ def test_stress(benchmark: Any, quick: bool, device: str, network: str) -> None:
     parts = (part.split(batch) for part in (images, targets, names))
     loader = [(image, target, name.tolist()) for image, target, name in zip(*parts, strict=True)]
     model = classification_network(network, size=side)
-    arguments = {"cells": CELLS, "channels": 3, "device": device}
+    arguments = {"cells": CELLS, "channels": 3, "device": device, "outputs": "logits"}
     stress_test(model, loader[:1], "binary", **arguments)
     rounds = 1 if quick else 3
     benchmark.pedantic(stress_test, (model, loader, "binary"), arguments, rounds=rounds)

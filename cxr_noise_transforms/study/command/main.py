@@ -29,7 +29,7 @@ VERBS = {
     "report": Verb(
         "write the report of long tables", "runs/stress/per_image.csv --out runs/report"
     ),
-    "stress": Verb("measure a model under noise", "model.pt --films FILMS --masks lungs=MASKS"),
+    "stress": Verb("measure a model under noise", "model.pt2 --films FILMS --masks lungs=MASKS"),
 }
 
 
