@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from pickle import UnpicklingError
 from queue import Empty, SimpleQueue
 from types import FunctionType
 from typing import Any
@@ -186,7 +185,8 @@ def _kernel(pixel: str) -> tuple[Callable[..., None], NDArray[np.uint8]]:
         twin = FunctionType(function.__code__, vars(_cpu_kernel), name)
         twin.__qualname__ = name
         compiled = njit(signature, cache=True, **options)(twin)
-    except (EOFError, OSError, RuntimeError, UnpicklingError):
-        # no folder to write to, or a file that cannot be read
+    # no folder to write to, or a file that cannot be read, which may raise anything; what is wrong
+    # with the kernel itself is raised again
+    except Exception:  # noqa: BLE001
         compiled = njit(signature, **options)(function)
     return compiled, _cpu_exact.table()

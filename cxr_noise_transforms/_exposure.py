@@ -65,12 +65,8 @@ def expose(
     drawer: Drawer,
     digitiser: Digitiser,
     gradient: str,
-    *,
-    some_clean: bool,
 ) -> Tensor:
     """Noisy images ``(B, ...)``; where gain and sigma are 0 they are the images bit for bit.
-
-    ``some_clean`` says whether gain and sigma, where they are one per image, may both be 0.
 
     Raises:
         TypeError: gain or sigma is no tensor, or nobody draws a part of the exposure.
@@ -88,10 +84,9 @@ def expose(
         if noisy is not None:
             return noisy
     noisy = _step_by_step(to_signal(images, digitiser), drawer, gradient, **exposure.parts())
-    exposed = None
-    if some_clean or not all(map(one_per_image, strengths.values())):
-        exposed = reduce(torch.logical_or, [strength != 0 for strength in strengths.values()])
-    return to_image(noisy, images, exposed, digitiser)
+    exposed = reduce(torch.logical_or, [strength != 0 for strength in strengths.values()])
+    clean = images.detach() if gradient == "none" else images
+    return to_image(noisy, clean, exposed, digitiser)
 
 
 def one_per_image(strength: Tensor) -> bool:

@@ -113,7 +113,7 @@ class NoiseModule(nn.Module):
         levels = {name: _broadcast(severity, batch) for name, severity in drawn.items()}
         exposure = self.exposure(batch, **levels)
         digitiser = Digitiser(self.value_range, self.clip, self.bits)
-        noisy = expose(batch, exposure, drawer, digitiser, self.gradient, some_clean=some_clean)
+        noisy = expose(batch, exposure, drawer, digitiser, self.gradient)
         return in_layout_of(image, noisy.reshape(image.shape))
 
     def extra_repr(self) -> str:

@@ -39,7 +39,7 @@ def drawn(
     backend: str = "numba",
     digitiser: Digitiser = Digitiser(),  # noqa: B008
 ) -> Tensor:
-    return expose(images, exposure, drawer(backend), digitiser, "pathwise", some_clean=True)
+    return expose(images, exposure, drawer(backend), digitiser, "pathwise")
 
 
 @pytest.mark.parametrize("digitiser", DIGITISERS)

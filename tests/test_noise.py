@@ -129,3 +129,12 @@ def test_a_noise_without_severities_is_drawn() -> None:
 
     noisy = FixedNoise()(FILMS, seed=0)
     assert torch.equal(noisy, quantum_noise(FILMS, 4.0, seed=0))
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+def test_no_strength_is_the_identity_on_every_way(backend: str) -> None:
+    """The square of so small a severity is 0."""
+    image = torch.rand(4, 1, 17, 19)
+    noise = QuantumNoise(1e-25, bits=2, backend=backend)
+    assert torch.equal(noise(image, seed=1), image)
+    assert torch.equal(noise(image.clone().requires_grad_(), seed=1).detach(), image)

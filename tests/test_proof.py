@@ -98,8 +98,22 @@ def test_a_verdict_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 
 @needs_kernel
 def test_callers_modes_do_not_reach_the_proof() -> None:
-    with torch.device("meta"), torch.autocast(DEVICE.type, dtype=torch.bfloat16):
-        assert _proof.proven(DEVICE)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"), torch.autocast(DEVICE.type, dtype=torch.bfloat16):
+            assert _proof.proven(DEVICE)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "1", "{}", '{"flaw": null}'])
+def test_a_damaged_verdict_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    monkeypatch.setattr(_proof, "flaw", lambda *_: "")
+    (tmp_path / "cpu.json").write_text(content)
+    assert _proof.proven(torch.device("cpu"))
+    assert json.loads((tmp_path / "cpu.json").read_text()) == {"flaw": ""}
 
 
 def not_the_cpus(images: Tensor, *_: object) -> Tensor:
@@ -188,5 +202,7 @@ def test_every_path_of_the_law_is_probed() -> None:
     )
     exponents = rates[rates > 0].log10()
     assert exponents.histc(9, -3, 6).min() > 1000
-    assert {probe.images.dtype for probe in _proof.probes()} == {torch.float32, torch.uint8}
+    assert {probe.images.dtype for probe in _proof.probes()} == {
+        torch.float32, torch.float16, torch.uint8, torch.uint16,
+    }  # fmt: skip
     assert Digitiser(bits=8) in {probe.digitiser for probe in _proof.probes()}
