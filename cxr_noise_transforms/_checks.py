@@ -216,7 +216,9 @@ def _check_severity_distribution(name: str, severity: Distribution) -> Distribut
             f"{tuple(severity.batch_shape + severity.event_shape)}"
         )
     try:
-        ends = [float(severity.icdf(torch.tensor(end, dtype=torch.float64))) for end in UNIFORM_ENDS]
+        ends = [
+            float(severity.icdf(torch.tensor(end, dtype=torch.float64))) for end in UNIFORM_ENDS
+        ]
     except NotImplementedError:
         raise TypeError(
             f"{name} must be a distribution with an inverse distribution function (icdf), which "

@@ -224,7 +224,7 @@ class NoisyBatch(PrepareBatch):
         if self.noise is not None:
             if is_grey_in_colours(self, self.noise, _plain(image)):
                 image, channels = image[:, :1], channels or 3
-            noisy = self._noisy(_plain(image), self._seeds(batchdata, image))
+            noisy = self._noisy(self.noise, _plain(image), self._seeds(batchdata, image))
             image = convert_to_dst_type(noisy, image, dtype=noisy.dtype)[0]
         if channels is not None:
             if image.shape[1] != 1:
@@ -235,8 +235,8 @@ class NoisyBatch(PrepareBatch):
             image = image.expand(-1, channels, *image.shape[2:])
         return self._normalise(image), label
 
-    def _noisy(self, image: Tensor, seeds: Tensor | None) -> Tensor:
-        noisy: Tensor = self.noise(image, seed=seeds)  # type: ignore[misc] (it is there)
+    def _noisy(self, noise: nn.Module, image: Tensor, seeds: Tensor | None) -> Tensor:
+        noisy: Tensor = noise(image, seed=seeds)
         if self.prob == 1:
             return noisy
         if seeds is None:
