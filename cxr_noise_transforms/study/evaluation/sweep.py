@@ -10,7 +10,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,15 @@ from cxr_noise_transforms import LADDER
 from cxr_noise_transforms.study.devices import usable_device
 from cxr_noise_transforms.study.files import alone_in, whole_file
 from cxr_noise_transforms.study.processes import (
-    REFUSALS,
     agreed,
     rank,
-    said_in_worker,
     wait,
     world,
 )
 from cxr_noise_transforms.study.provenance import provenance
 
+from .errors import own_errors
+from .model import Model
 from .records import FILMS, bind_to_films, check_record, split_hash
 from .stress import stress_test
 
@@ -131,7 +131,7 @@ class Sweep:
         folder = self.out / arch
         record, model = folder / "training.json", folder / CHECKPOINTS["best"]
         if record.is_file() and model.is_file():
-            check_record(folder, self._settings())
+            check_record(folder, self.settings())
             self._bind_to_films(self.evaluation(arch), folder, anew=False)
             if rank() == 0:
                 print(f"  trained already: {model}")  # noqa: T201
@@ -176,7 +176,7 @@ class Sweep:
             "best_epoch": evaluator.state.best_metric_epoch,
             "best_validation_loss": evaluator.state.best_metric,
             "averaged_epochs": averaging.epochs,
-            "settings": self._settings(),
+            "settings": self.settings(),
             "split_sha256": split_hash(folder),
             **provenance(trainer.state.device),
         }
@@ -185,29 +185,51 @@ class Sweep:
                 beside.write_text(json.dumps(about, indent=1))
         wait()
 
-    def _measure(self, arch: str, weights: str, part: str) -> pd.DataFrame:
-        content = self.evaluation(arch, weights, part).parser.get_parsed_content
-        clean = part == "val"
+    def stress(
+        self, arch: str, model: Model, content: Callable[[str], Any], out: Path, **how: Any
+    ) -> pd.DataFrame:
+        """A model in some cells, on the films of an evaluation.
+
+        Args:
+            arch: name of the network in the table.
+            model: grey films in three equal channels to logits.
+            content: what the evaluation's bundle makes of its keys.
+            out: folder of the finished cells.
+            **how: as in :func:`stress_test`; ``about`` is added to what is known of the sweep.
+        """
+        about = {
+            "task": self.task,
+            "network": arch,
+            "training_seed": self.options["seed"],
+            "size": self.options["size"],
+            **how.pop("about", {}),
+        }
         return stress_test(
-            content("network"),
+            model,
             _Later(lambda: content("dataloader")),
             self.measure,
             outputs="logits",
             labels=self.labels,
-            cells=[(0.0, 0.0)] if clean else self.cells,
-            noise_seeds=[0] if clean else self.noise_seeds,
             channels=3,
             device=content("device"),
-            out=self.out / arch / ("validation" if clean else "cells") / weights,
+            out=out,
             cells_at_once=self.cells_at_once,
+            about=about,
+            **how,
+        )
+
+    def _measure(self, arch: str, weights: str, part: str) -> pd.DataFrame:
+        content = self.evaluation(arch, weights, part).parser.get_parsed_content
+        clean = part == "val"
+        return self.stress(
+            arch,
+            content("network"),
+            content,
+            self.out / arch / ("validation" if clean else "cells") / weights,
+            cells=[(0.0, 0.0)] if clean else self.cells,
+            noise_seeds=[0] if clean else self.noise_seeds,
             share=(0, 1) if clean else self.share,
-            about={
-                "task": self.task,
-                "network": arch,
-                "weights": weights,
-                "training_seed": self.options["seed"],
-                "size": self.options["size"],
-            },
+            about={"weights": weights},
         )
 
     def _workflow(self, name: str, arch: str, **overrides: Any) -> ConfigWorkflow:
@@ -248,18 +270,20 @@ class Sweep:
             del record["settings"], record["split_sha256"]
         run = {
             "task": self.task,
-            "settings": self._settings(),
+            "settings": self.settings(),
             "networks": records,
             **provenance(usable_device(self.device)),
         }
         with whole_file(self.out / "run.json") as beside:
             beside.write_text(json.dumps(run, indent=1))
 
-    def _settings(self) -> dict[str, Any]:
-        # a folder's place on one machine means nothing on another
-        folder = self.options["dataset_dir"]
-        name = "phantom" if folder is None else Path(folder).resolve().name
-        settings = {**self.options, **self.training, "dataset_dir": name}
+    def settings(self) -> dict[str, Any]:
+        """By what a finished training is known."""
+        settings = {**self.options, **self.training}
+        # a place on one machine means nothing on another
+        for name in {"dataset_dir", "encoder_weights", "pretrained"} & settings.keys():
+            settings[name] = settings[name] and Path(settings[name]).resolve().name
+        settings["dataset_dir"] = settings["dataset_dir"] or "phantom"
         return dict(json.loads(json.dumps(settings)))
 
     def _bind_to_films(self, workflow: ConfigWorkflow, folder: Path, *, anew: bool) -> None:
@@ -277,20 +301,3 @@ class _Later:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.make())
-
-
-@contextmanager
-def own_errors() -> Iterator[None]:
-    """What this package refused, without the layers that MONAI's configuration wraps it in."""
-    try:
-        yield
-    except RuntimeError as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            said = said_in_worker(cause)
-            if said is not None and said[0] in REFUSALS:
-                raise REFUSALS[said[0]](said[1]) from None
-            if said is None and isinstance(cause, tuple(REFUSALS.values())):
-                raise cause from None
-            cause = cause.__cause__
-        raise

@@ -18,6 +18,7 @@ from cxr_noise_transforms.study.statistics.long_table import (
     SCORE,
     check_table,
     is_complete,
+    undegraded,
 )
 from cxr_noise_transforms.study.statistics.metrics import LOWER_IS_BETTER
 from cxr_noise_transforms.study.statistics.performance import (
@@ -210,7 +211,7 @@ def find(
     Raises:
         ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`.
     """
-    check_table(table)
+    table = undegraded(check_table(table))
     table = table.astype(dict.fromkeys(_NAMES, str))
     if thresholds is not None:
         thresholds = {

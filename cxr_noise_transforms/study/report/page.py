@@ -16,7 +16,8 @@ import pandas as pd
 import torch
 
 from cxr_noise_transforms.study.evaluation.cells import read_table
-from cxr_noise_transforms.study.evaluation.sweep import Sweep, own_errors
+from cxr_noise_transforms.study.evaluation.errors import own_errors
+from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.provenance import provenance
 from cxr_noise_transforms.study.statistics.performance import Thresholds, validation_thresholds
