@@ -74,13 +74,13 @@ def degraded(films: Tensor, degradation: Degradation) -> Tensor:
     """The films, degraded.
 
     Raises:
-        ValueError: it changes their shape or gives NaN.
+        ValueError: it changes their shape or gives NaN or infinity.
     """
     worse = degradation(films)
-    if not isinstance(worse, Tensor) or worse.shape != films.shape or worse.isnan().any():
+    if not isinstance(worse, Tensor) or worse.shape != films.shape or not worse.isfinite().all():
         raise ValueError(
-            f"a degradation must give films {tuple(films.shape)} without NaN, {degradation} does "
-            "not"
+            f"a degradation must give films {tuple(films.shape)} of finite values, {degradation} "
+            "does not"
         )
     return worse
 
@@ -104,8 +104,11 @@ def degradation_of(name: str) -> Degradation | None:
     if name == UNDEGRADED:
         return None
     kind, _, strength = name.partition("=")
+    known = ", ".join(f"{kind}=NUMBER" for kind in _BY_NAME)
     try:
-        return _BY_NAME[kind](float(strength))
-    except KeyError:
-        known = ", ".join(f"{kind}=NUMBER" for kind in _BY_NAME)
-        raise ValueError(f"degradation must be {UNDEGRADED}, {known}, got {name!r}") from None
+        factor = float(strength)
+    except ValueError:
+        factor = None
+    if kind not in _BY_NAME or factor is None:
+        raise ValueError(f"degradation must be {UNDEGRADED}, {known}, got {name!r}")
+    return _BY_NAME[kind](factor)

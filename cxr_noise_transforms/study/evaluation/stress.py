@@ -169,13 +169,11 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     _check_loader(loader, len(range(0, len(missing), cells_at_once)) + bool(finished))
     films = {stores[one.degradation].images(one) for one in finished}
     scale = Scale(None if value_range is None else tuple(value_range), bits)
-    name = " ".join(str(about[key]) for key in ("network", "weights") if key in about)
-    hidden = not progress or rank() != 0
     with (
         at_work(model, device) as ready,
         at_work(front_end, device) if front_end is not None else nullcontext() as before,
         Progress(
-            name, len(todo), "cell", done=len(finished), hidden=not progress or rank() != 0
+            _title(about), len(todo), "cell", done=len(finished), hidden=not progress or rank() != 0
         ) as told,
     ):
         reader = Reader(loader, scale, ready, measure, labels, device, before, NoisyBatch(**after))
@@ -264,6 +262,10 @@ def _warn_of_probabilities(group: Sequence[Measurement]) -> None:
             "say outputs='probabilities' if that is what they are, outputs='logits' if not",
             stacklevel=3,
         )
+
+
+def _title(about: Mapping[str, Any]) -> str:
+    return " ".join(str(about[key]) for key in ("network", "weights") if key in about)
 
 
 def _name(model: Model | ExportedProgram) -> str:
