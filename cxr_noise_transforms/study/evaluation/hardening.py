@@ -267,8 +267,7 @@ class Unlabelled:
         return reestimated(network, noise({"image": images, "id": self.ids}, self.device)[0])
 
 
-@dataclass(frozen=True)
-class _Made:
+class _Made(NamedTuple):
     """An arm at hand: its trained network, and what changes it."""
 
     trained: nn.Module
