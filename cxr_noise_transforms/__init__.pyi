@@ -6,20 +6,28 @@ from .electronic import ElectronicNoise, electronic_noise
 from .quantum import QuantumNoise, quantum_noise
 from .radiographic import RadiographicNoise, radiographic_noise
 from .severity import (
+    BEAMS,
+    DOSE_FRACTIONS,
     LADDER,
     N0,
     SIGMA0,
+    clinical_ladder,
+    dose_of_quantum_severity,
     electronic_severity,
     electronic_sigma,
     electronic_snr,
+    photons_of_dose,
     photons_per_pixel,
     quantum_severity,
+    quantum_severity_of_dose,
     quantum_snr,
 )
 
 __version__: str
 
 __all__ = [
+    "BEAMS",
+    "DOSE_FRACTIONS",
     "LADDER",
     "N0",
     "SIGMA0",
@@ -29,14 +37,18 @@ __all__ = [
     "NoiseModule",
     "QuantumNoise",
     "RadiographicNoise",
+    "clinical_ladder",
+    "dose_of_quantum_severity",
     "electronic_noise",
     "electronic_severity",
     "electronic_sigma",
     "electronic_snr",
     "image_seeds",
+    "photons_of_dose",
     "photons_per_pixel",
     "quantum_noise",
     "quantum_severity",
+    "quantum_severity_of_dose",
     "quantum_snr",
     "radiographic_noise",
 ]
