@@ -1,4 +1,5 @@
 from ._domain import LogExposure
+from ._estimate import SeverityEstimate, estimate_severity
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from ._random import image_seeds
@@ -37,12 +38,14 @@ __all__ = [
     "NoiseModule",
     "QuantumNoise",
     "RadiographicNoise",
+    "SeverityEstimate",
     "clinical_ladder",
     "dose_of_quantum_severity",
     "electronic_noise",
     "electronic_severity",
     "electronic_sigma",
     "electronic_snr",
+    "estimate_severity",
     "image_seeds",
     "photons_of_dose",
     "photons_per_pixel",
