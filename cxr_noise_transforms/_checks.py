@@ -150,6 +150,9 @@ def check_film_severity(name: str, film: object) -> float | Tensor:
 
 def check_reach(name: str, severity: Held, film: float | Tensor) -> None:
     """Refuse a severity below the film's, where reading it stalls no device."""
+    if isinstance(severity, Distribution):
+        # what it gives below the film's leaves the film as it is
+        return
     highest = severity[1] if isinstance(severity, tuple) else severity
     if any(_values(torch.as_tensor(highest < film).reshape(-1))):
         raise ValueError(

@@ -149,3 +149,16 @@ def test_fresh_noise_falls_on_a_share_of_the_films_too() -> None:
 def test_a_share_that_is_none_is_refused(prob: float) -> None:
     with pytest.raises(ValueError, match="prob must be a probability between 0 and 1"):
         NoisyBatch(QuantumNoise(1.0), prob=prob)
+
+
+def test_what_is_drawn_below_the_films_own_noise_leaves_it_as_it_is() -> None:
+    films = FILMS.repeat(10, 1, 1, 1)
+    noise = QuantumNoise(LogUniform(0.5, 8), film=2.0)
+    noisy = noise(films, seed=0)
+    below = QuantumNoise(LogUniform(0.5, 8))
+    below(films, seed=0)
+    kept = below.drawn["sq"] < 2
+    assert kept.any()
+    assert not kept.all()
+    assert torch.equal(noisy[kept], films[kept])
+    assert not (noisy[~kept] == films[~kept]).flatten(1).all(1).any()
