@@ -1,3 +1,4 @@
+from ._domain import LogExposure
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from ._random import image_seeds
@@ -24,6 +25,7 @@ __all__ = [
     "SIGMA0",
     "ElectronicNoise",
     "Exposure",
+    "LogExposure",
     "NoiseModule",
     "QuantumNoise",
     "RadiographicNoise",
