@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard, TypeVar
 
 import torch
@@ -151,6 +151,25 @@ def check_reach(
             f"{name} must not be below the film's, {_shown(film)}, because noise is never taken "
             f"away, got {_shown(severity)}"
         )
+
+
+def check_positive(name: str, value: float | Tensor) -> None:
+    """Refuse what is not positive and finite; tensors where reading them stalls no device."""
+    for one in _values(value.reshape(-1)) if isinstance(value, Tensor) else [value]:
+        check_scale(name, one)
+
+
+def check_dqe(dqe: float) -> None:
+    """Refuse a share of the photons that cannot be."""
+    if check_scale("dqe", dqe) > 1:
+        raise ValueError(f"dqe must be above 0 and at most 1, got {dqe}")
+
+
+def check_beam(beam: str, beams: Mapping[str, float]) -> float:
+    """What is known of a beam."""
+    if beam not in beams:
+        raise ValueError(f"beam must be one of {', '.join(beams)}, got {beam!r}")
+    return beams[beam]
 
 
 def check_backend(backend: str | None) -> str | None:
