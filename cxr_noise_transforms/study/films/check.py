@@ -95,7 +95,7 @@ def layout_of(root: Path) -> str:
         return "chestxray14"
     if not root.is_dir():
         raise FileNotFoundError(f"data folder {root} does not exist")
-    if any(is_film(entry) for entry in root.iterdir()):
+    if any(is_film(entry) for entry in root.rglob("*")):
         return "films"
     found = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
     raise FileNotFoundError(

@@ -50,7 +50,7 @@ def expose(job: Job) -> dict[str, Any]:
     """
     levels = job.settings["levels"]
     film = unobjectionable(job.source, stored_pixels(job.source, levels), levels)
-    domain = job.settings["domain"] or _domain_of(film)
+    domain = job.settings["domain"] or domain_of(film)
     # one per film: a module remembers what it has drawn
     noise = RadiographicNoise(
         job.asked["sq"],
@@ -60,7 +60,7 @@ def expose(job: Job) -> dict[str, Any]:
         bits=job.settings["bits"],
         domain=LogExposure(job.settings["decades"]) if domain == "log" else None,
     )
-    noisy = _exposed(film, noise, job.asked["seed"], falls=_falls(film, domain))
+    noisy = _exposed(film, noise, job.asked["seed"], falls=falls_in(film, domain))
     if film.white_is_zero and not is_dicom(job.source):
         noisy = noisy.dtype.type(film.full) - noisy
     made = {
@@ -89,12 +89,12 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _domain_of(film: Stored) -> str:
+def domain_of(film: Stored) -> str:
     """The domain that the file itself names; without one, the display."""
     return _OF_RELATIONSHIP[film.relationship[0]] if film.relationship else "display"
 
 
-def _falls(film: Stored, domain: str) -> bool:
+def falls_in(film: Stored, domain: str) -> bool:
     """Whether the domain's signal falls where the film's values rise.
 
     Displayed values are the signal itself, from black on; so is the beam's intensity; of its
