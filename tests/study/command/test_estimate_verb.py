@@ -41,7 +41,8 @@ def test_what_a_folder_carries(films: Path, capsys: pytest.CaptureFixture[str]) 
     table = pd.read_csv(out / "estimate.csv").set_index("image")
     assert table.sq.loc[["deep/0", "deep/1", "deep/2"]].between(0.95, 1.05).all()
     assert table.sq.loc[["squeezed", "stamp"]].isna().all()
-    assert Image.open(out / "estimate.png").size == (910, 546)
+    with Image.open(out / "estimate.png") as picture:
+        assert picture.size == (910, 546)
 
 
 def test_films_of_twelve_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
