@@ -57,8 +57,10 @@ def test_a_folder_of_which_none_can_be_calibrated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Image.fromarray(wedge(0.0, 0)).save(tmp_path / "clean.png")
-    assert main(["estimate", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
-    assert "0 of 1 films can be calibrated" in capsys.readouterr().out
+    assert main(["estimate", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "0 of 1 films can be calibrated" in said
+    assert "1 cannot, as clean: " in said
 
 
 @pytest.mark.parametrize("falls", [False, True])
