@@ -2,22 +2,19 @@
 
 A phantom's true beam is known. One network learns on films without grain and is measured on films
 truly taken at falling doses, and on films to which each model adds its noise. What is measured goes
-to docs/results, its figure and its tables to docs. With ``--page`` these are made of the results
-that are there.
+to docs/results; ``python docs/make_dose_page.py`` makes the figure and the page of it.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from cxr_noise_transforms import (
@@ -34,14 +31,10 @@ from cxr_noise_transforms.study.films.anatomy import Person
 from cxr_noise_transforms.study.films.phantom import chest_phantom
 from cxr_noise_transforms.study.films.record import phantom_films
 from cxr_noise_transforms.study.provenance import provenance
-from cxr_noise_transforms.study.report.words import interval
 from cxr_noise_transforms.study.statistics.resampling import bootstrap
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "dose_experiment.json"
-FIGURE = ROOT / "docs" / "figures" / "dose_experiment.png"
-PAGE = ROOT / "docs" / "dose-experiment.md"
-BEGIN, END = "<!-- written by docs/make_dose_experiment.py -->", "<!-- end -->"
 
 SIZE, FILMS, RESAMPLES = 96, 60, 2000
 # per pixel at the median of the lungs: an ordinary exposure of a native pixel of 0.15 mm
@@ -59,7 +52,6 @@ WAYS = {
     "missing": "own curve, film= from dose 1/4",
     "again": "own curve, all noise on top of dose 1/4",
 }
-COLOURS = ("black", "#D55E00", "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7")
 
 
 def trained() -> torch.nn.Module:
@@ -192,6 +184,9 @@ def measure() -> dict[str, Any]:
         "grain": grain,
         "dice": rows(draws.intervals()),
         "difference": rows(draws.against(network=ACQUIRED).intervals()),
+        "ways": WAYS,
+        "doses": DOSES,
+        "start": START,
         "films": FILMS,
         **provenance(torch.device("cpu")),
     }
@@ -232,107 +227,11 @@ def rows(intervals: pd.DataFrame) -> list[dict[str, Any]]:
     return kept
 
 
-def draw(found: Mapping[str, Any]) -> None:
-    """Dice against dose, one panel per organ, one curve per way."""
-    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
-    table = pd.DataFrame(found["dice"]).query("dose > 0")
-    for axis, organ in zip(figure.subplots(1, 2), ORGANS, strict=True):
-        for (way, words), colour in zip(WAYS.items(), COLOURS, strict=True):
-            curve = table[(table.way == way) & (table.organ == organ)].sort_values("dose")
-            axis.plot(curve.dose, curve.value, "o-", color=colour, ms=4, label=words)
-            axis.fill_between(curve.dose, curve.lower, curve.upper, color=colour, alpha=0.12, lw=0)
-        axis.set_xscale("log", base=2)
-        axis.invert_xaxis()
-        axis.set(title=organ, xlabel="dose (1 = 1,000 photons in the lungs)", ylabel="Dice")
-        axis.grid(alpha=0.3)
-    axis.legend(frameon=False, fontsize=8)
-    with whole_file(FIGURE) as beside:
-        figure.savefig(beside, dpi=100)
-
-
-def section(found: Mapping[str, Any]) -> str:
-    """The figure, a table per organ, and how far each way is off."""
-    levels, off = pd.DataFrame(found["dice"]), pd.DataFrame(found["difference"])
-    grain = pd.DataFrame(found["grain"])
-    others = [way for way in WAYS if way != ACQUIRED]
-    lines = [*(told(levels, organ) for organ in ORGANS), ""]
-    lines += ["![Dice against dose](figures/dose_experiment.png)", ""]
-    for organ in ORGANS:
-        lines += [
-            f"{organ.capitalize()}: Dice [95 %], and each model's difference from it [95 %]",
-            "",
-            f"| dose | {' | '.join(WAYS.values())} |",
-            "|" + " ---: |" * (1 + len(WAYS)),
-        ]
-        for dose in DOSES:
-            cells = [interval(_one(levels, ACQUIRED, organ, dose))]
-            for way in others:
-                row = _one(off, way, organ, dose)
-                cells.append("" if row is None else interval(row, "+.3f"))
-            lines.append(f"| 1/{1 / dose:g} | {' | '.join(cells)} |")
-        lines.append("")
-    lines += [
-        (
-            "Grain: standard deviation of the change in grey levels at 1/8 of the dose, and the "
-            "mean absolute difference in Dice over the doses below 1/4"
-        ),
-        "",
-        "| model | grain in the lungs | behind the heart | off in the lungs | off in the heart |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for way, words in WAYS.items():
-        of_way = grain[(grain.way == way) & (grain.dose == 1 / 8)].set_index("organ").sd
-        spread = [of_way[organ] for organ in ORGANS]
-        missed = [_off(off, way, organ) for organ in ORGANS]
-        lines.append(f"| {words} | {spread[0]:.1f} | {spread[1]:.1f} | {missed[0]} | {missed[1]} |")
-    no_grain = [_one(levels, ACQUIRED, organ, 0.0)["value"] for organ in ORGANS]
-    lines += [
-        "",
-        (
-            f"{found['films']} persons; Dice without grain: lungs {no_grain[0]:.3f}, heart "
-            f"{no_grain[1]:.3f}. Machine: {found['machine']}; torch {found['torch']}, "
-            f"cxr_noise_transforms {found['cxr_noise_transforms']}, revision {found['revision']}."
-        ),
-    ]
-    return "\n".join(lines)
-
-
-def told(levels: pd.DataFrame, organ: str) -> str:
-    """What the lowest dose truly costs, and what each model of the clean film says, as an item."""
-    lost = {
-        way: _one(levels, way, organ, 0.0).value - _one(levels, way, organ, DOSES[-1]).value
-        for way in ("acquired", "display", "log-1", "log-2", "curve")
-    }
-    said = ", ".join(f"{WAYS[way]} {lost[way]:.3f}" for way in list(lost)[1:])
-    return (
-        f"- {organ.capitalize()}: at 1/{1 / DOSES[-1]:g} of the dose the network truly loses "
-        f"{lost[ACQUIRED]:.3f} of its Dice; predicted are: {said}."
-    )
-
-
-def _one(table: pd.DataFrame, way: str, organ: str, dose: float) -> Any:
-    found = table[(table.way == way) & (table.organ == organ) & np.isclose(table.dose, dose)]
-    return None if found.empty else found.iloc[0]
-
-
-def _off(off: pd.DataFrame, way: str, organ: str) -> str:
-    of_way = off[(off.way == way) & (off.organ == organ) & (off.dose > 0)]
-    below = of_way[of_way.dose < START * 0.99]
-    return "" if below.empty else f"{below.value.abs().mean():.3f}"
-
-
 def main() -> None:
-    """Measure, unless the page alone is asked for, and write the page."""
-    if "--page" not in sys.argv:
-        with whole_file(RESULTS) as beside:
-            beside.write_text(json.dumps(measure(), indent=1) + "\n")
-    found = json.loads(RESULTS.read_text())
-    draw(found)
-    before, rest = PAGE.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    with whole_file(PAGE) as beside:
-        beside.write_text(f"{before}{BEGIN}\n{section(found)}\n{END}{after}")
-    print(f"wrote {RESULTS}, {FIGURE}, {PAGE}")
+    """Measure everything, and write it."""
+    with whole_file(RESULTS) as beside:
+        beside.write_text(json.dumps(measure(), indent=1) + "\n")
+    print(f"wrote {RESULTS}")
 
 
 if __name__ == "__main__":

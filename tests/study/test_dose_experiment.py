@@ -7,12 +7,14 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = runpy.run_path(str(ROOT / "docs" / "make_dose_experiment.py"))
+SCRIPT, PAGE = (
+    runpy.run_path(str(ROOT / "docs" / f"make_dose_{name}.py")) for name in ("experiment", "page")
+)
 
 
 def test_the_page_says_what_was_measured() -> None:
-    found = json.loads(SCRIPT["RESULTS"].read_text())
-    assert SCRIPT["section"](found) in SCRIPT["PAGE"].read_text(encoding="utf-8")
+    found = json.loads(PAGE["RESULTS"].read_text())
+    assert PAGE["section"](found) in PAGE["PAGE"].read_text(encoding="utf-8")
 
 
 def test_the_displays_own_curve_is_inverted() -> None:
