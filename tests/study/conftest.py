@@ -38,3 +38,9 @@ def official_table() -> Path:
 def tb_data() -> Path:
     """Shenzhen's films for tuberculosis, in the layout of ChestX-ray14."""
     return real_films("tb")
+
+
+@pytest.fixture(scope="session")
+def dicom_data() -> Path:
+    """Two DICOM films of the same pixels, one of them marked MONOCHROME1."""
+    return real_films("dicom")

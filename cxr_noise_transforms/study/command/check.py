@@ -1,6 +1,6 @@
 """Check the films of a data folder before they are used, and write their split as a MONAI datalist.
 
-cxr-noise check DIR
+cxr-noise check DIR      a data set, or a folder of films: what DICOM headers say is printed
 cxr-noise check DIR --organs lungs-heart --out split.json      of the Landmark dataset
 cxr-noise check DIR --pair "Effusion / Edema" --out split.json      of ChestX-ray14
 
@@ -31,17 +31,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     start = time.monotonic()
-    from cxr_noise_transforms.study.films.check import Report, check, datalist, is_landmark
+    from cxr_noise_transforms.study.films.check import Report, check, datalist, layout_of
 
     report, parts = Report(), None
     try:
-        landmark = is_landmark(chosen.data_dir)
-        _check_task(chosen, parser, landmark=landmark)
+        layout = layout_of(chosen.data_dir)
+        _check_task(chosen, parser, layout)
         report = check(
             chosen.data_dir, seed=chosen.seed, workers=chosen.workers, levels=chosen.levels
         )
         if not report.problems and (chosen.out or chosen.organs or chosen.pair):
-            organs = (chosen.organs or "lungs") if landmark else None
+            organs = (chosen.organs or "lungs") if layout == "landmark" else None
             parts = datalist(_split(chosen, organs), organs)
             sizes = ", ".join(f"{part} {len(films)}" for part, films in parts.items())
             report.facts.append(f"{organs or chosen.pair}: {sizes}")
@@ -59,14 +59,14 @@ def main(arguments: Sequence[str]) -> int:
     return int(len(report.problems) > 0)
 
 
-def _check_task(
-    chosen: argparse.Namespace, parser: argparse.ArgumentParser, *, landmark: bool
-) -> None:
-    if chosen.pair and landmark:
+def _check_task(chosen: argparse.Namespace, parser: argparse.ArgumentParser, layout: str) -> None:
+    if layout == "films" and (chosen.pair or chosen.organs or chosen.out):
+        parser.error("DIR holds films alone: there is no task to split them for")
+    if chosen.pair and layout == "landmark":
         parser.error("--pair is for ChestX-ray14, DIR holds the Landmark dataset: use --organs")
-    if chosen.organs and not landmark:
+    if chosen.organs and layout == "chestxray14":
         parser.error("--organs is for the Landmark dataset, DIR holds ChestX-ray14: use --pair")
-    if chosen.out and not (landmark or chosen.pair):
+    if chosen.out and layout == "chestxray14" and not chosen.pair:
         parser.error("--out needs --pair: the films of which findings?")
 
 
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("data_dir", metavar="DIR", type=Path, help="Landmark dataset or ChestX-ray14")
+    add("data_dir", metavar="DIR", type=Path, help="Landmark dataset, ChestX-ray14 or films")
     task = parser.add_mutually_exclusive_group()
     task.add_argument("--organs", choices=_ORGANS, help="task on the Landmark dataset")
     task.add_argument("--pair", metavar="'A / B'", help="task on ChestX-ray14: two findings")

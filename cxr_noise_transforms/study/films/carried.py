@@ -14,8 +14,9 @@ from cxr_noise_transforms._estimate import VarianceCurve, variance_curve
 from cxr_noise_transforms._signal import Digitiser
 from cxr_noise_transforms.study.progress import Progress
 
+from .exposed import domain_of, falls_in
 from .folders import folder_films
-from .reader import stored_grey
+from .reader import stored_pixels
 
 _PREFIX = "films cannot be calibrated: "
 
@@ -45,7 +46,8 @@ def carried_noise(films: str | Path, levels: int | None = None) -> Iterator[Carr
 
     Args:
         films: folder of images, also in folders below.
-        levels: see :func:`read_grey`.
+        levels: see :func:`read_grey`. DICOM films are read as they are stored, as noise is put
+            on them, and not as they are displayed.
 
     Raises:
         FileNotFoundError: as :func:`folder_films`.
@@ -60,9 +62,9 @@ def carried_noise(films: str | Path, levels: int | None = None) -> Iterator[Carr
 
 def carried(name: str, path: Path, levels: int | None = None) -> Carried:
     """What a film says."""
-    stored = stored_grey(path, levels)
+    stored = stored_pixels(path, levels)
     signal = torch.tensor(stored.values, dtype=torch.float64)[None] / stored.full
-    signal = 1 - signal if stored.white_is_zero else signal
+    signal = 1 - signal if falls_in(stored, domain_of(stored)) else signal
     digitiser = Digitiser(bits=stored.full.bit_length())
     points: list[tuple[float, float]] = []
     try:

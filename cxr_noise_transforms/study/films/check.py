@@ -1,6 +1,6 @@
 """What a data folder holds, whether it can be used, and its split as a MONAI datalist.
 
-The Landmark dataset is told from ChestX-ray14 by the layout.
+The Landmark dataset, ChestX-ray14 and a folder of nothing but films are told by the layout.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .chestxray14 import (
     pair_names,
     read_table,
 )
+from .folders import folder_films
 from .landmark import (
     CONTOURS,
     ORGANS,
@@ -27,6 +28,7 @@ from .landmark import (
     contour_files,
 )
 from .looks import few, look_at
+from .names import is_film
 from .record import Film
 from .splits import Split, split_by_patient
 
@@ -57,43 +59,48 @@ def check(
     """Look at everything in a data folder: its tables, its landmarks, and every film.
 
     Args:
-        data_dir: folder of the Landmark dataset or of ChestX-ray14.
+        data_dir: folder of the Landmark dataset, of ChestX-ray14, or of films alone.
         seed: of the splits that are tried.
         workers: threads that read the films.
         levels: see :func:`read_grey`; where it is needed, the report says so.
 
     Raises:
-        FileNotFoundError: no such folder, or of neither layout.
+        FileNotFoundError: no such folder, or of another layout.
         ValueError: a table is not what it should be.
     """
     root = Path(data_dir)
     report = Report()
-    if is_landmark(root):
+    layout = layout_of(root)
+    if layout == "landmark":
         films = _check_landmark(root, report, seed)
-    else:
+    elif layout == "chestxray14":
         films = _check_chestxray14(root, report, seed)
+    else:
+        films = _check_films(root, report)
     facts, problems = look_at(root, films, workers, levels)
     report.facts += facts
     report.problems += problems
     return report
 
 
-def is_landmark(root: Path) -> bool:
-    """Whether a folder is laid out as the Landmark dataset rather than as ChestX-ray14.
+def layout_of(root: Path) -> str:
+    """``"landmark"``, ``"chestxray14"``, or ``"films"`` for a folder of films without their truth.
 
     Raises:
-        FileNotFoundError: no such folder, or of neither layout.
+        FileNotFoundError: no such folder, or nothing of the three.
     """
     if (root / "Images").is_dir() and (root / "landmarks").is_dir():
-        return True
+        return "landmark"
     if any((root / table).is_file() for table in TABLES):
-        return False
+        return "chestxray14"
     if not root.is_dir():
         raise FileNotFoundError(f"data folder {root} does not exist")
+    if any(is_film(entry) for entry in root.rglob("*")):
+        return "films"
     found = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
     raise FileNotFoundError(
         f"data folder {root} must hold Images/ and landmarks/, as the Landmark dataset, or "
-        f"{' or '.join(TABLES)}, as ChestX-ray14; found {found}"
+        f"{' or '.join(TABLES)}, as ChestX-ray14, or films; found {found}"
     )
 
 
@@ -168,6 +175,13 @@ def _check_chestxray14(root: Path, report: Report, seed: int) -> list[tuple[Film
         for image, patient in zip(table["image"], table["patient"], strict=True)
         if image in places
     ]
+
+
+def _check_films(root: Path, report: Report) -> list[tuple[Film, str]]:
+    """The films of a folder that says nothing about them, not even of whom they are."""
+    films = folder_films(root)
+    report.facts.append(f"folder of {len(films)} films {root}")
+    return [({**film, "patient": None}, "") for film in films]
 
 
 def _describe(films: list[Film], report: Report) -> None:

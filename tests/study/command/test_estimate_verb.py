@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from cxr_noise_transforms import quantum_noise
+from cxr_noise_transforms import estimate_severity, quantum_noise
 from cxr_noise_transforms.study.command.main import main
 
 
@@ -61,3 +61,25 @@ def test_a_folder_of_which_none_can_be_calibrated(
     said = capsys.readouterr().out
     assert "0 of 1 films can be calibrated" in said
     assert "1 cannot, as clean: " in said
+
+
+@pytest.mark.parametrize("falls", [False, True])
+def test_dicom_is_read_as_it_is_stored(tmp_path: Path, falls: bool) -> None:
+    pytest.importorskip("pydicom")
+    from dicom_files import write_dicom
+
+    values = wedge(1.0, 0, full=4095)
+    write_dicom(
+        tmp_path / "films/a.dcm",
+        4095 - values if falls else values,
+        photometric="MONOCHROME2" if falls else "MONOCHROME1",
+        WindowCenter=2000,
+        WindowWidth=100,
+        PixelIntensityRelationship="LIN",
+        PixelIntensityRelationshipSign=-1 if falls else 1,
+    )
+    assert main(["estimate", str(tmp_path / "films"), "--out", str(tmp_path / "out")]) == 0
+    signal = torch.from_numpy(values / 4095.0)[None]
+    sq, se, _ = (float(one) for one in estimate_severity(signal, bits=12))
+    found = pd.read_csv(tmp_path / "out/estimate.csv").iloc[0]
+    assert np.allclose([found.sq, found.se], [sq, se], rtol=1e-9, atol=1e-9)
