@@ -37,7 +37,6 @@ def test_the_help_is_one_screen_with_an_example_of_each_verb(
 def test_no_help_loads_anything_heavy() -> None:
     script = f"""
 import sys
-from cxr_noise_transforms import quantum_noise
 from cxr_noise_transforms.study.command.main import VERBS, main
 assert not {HEAVY} & sys.modules.keys()
 for verb in VERBS:
