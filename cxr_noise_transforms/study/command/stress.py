@@ -89,6 +89,10 @@ def _measure(
 
     grids = dict(zip(_GRIDS, (LADDER, IMAGENET_C, MEDMNIST_C_CHEST), strict=True))
     model, content = load_model(chosen.model, device)
+    front_end = None
+    if chosen.front_end:
+        front_end, known = load_model(chosen.front_end, device)
+        content |= {"front_end": next(iter(known.values()), chosen.front_end)}
     table = stress_test(
         model,
         DataLoader(films, batch_size=chosen.batch_size, num_workers=chosen.workers),
@@ -100,6 +104,8 @@ def _measure(
         if chosen.ladder
         else [cell for one in chosen.cells for cell in grids.get(one, [one])],
         noise_seeds=range(chosen.noise_seeds),
+        degradations=chosen.degradations,
+        front_end=front_end,
         channels=chosen.channels,
         mean=chosen.mean,
         std=chosen.std,
@@ -139,6 +145,9 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--cells", nargs="+", default=["ladder"], metavar="GRID|SQ,SE",
         help=f"{', '.join(_GRIDS)}, or pairs such as 0,0 4,0 0,4")  # fmt: skip
     add("--noise-seeds", type=count, default=3, metavar="N", help="repetitions of the noise")
+    add("--degradations", nargs="+", default=["none"], metavar="NAME",
+        help="before the noise, in every cell: none, contrast=0.5, resolution=2")  # fmt: skip
+    add("--front-end", metavar="MODEL", help="what noisy films pass first, such as a denoiser")
     add("--channels", type=count, default=1, help="expand the grey film to this many")
     add("--mean", type=float, nargs="+", default=[0.0], help="subtracted after the noise")
     add("--std", type=float, nargs="+", default=[1.0], help="divided by after the noise")
