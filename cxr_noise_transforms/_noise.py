@@ -9,26 +9,24 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ._checks import (
-    Film,
     Held,
     Severity,
     check_backend,
     check_digitiser,
     check_domain,
-    check_film,
-    check_film_severity,
     check_gradient,
     check_image,
     check_randomness,
-    check_reach,
     check_scale,
     check_severity,
     count_images,
     warn_of_range,
 )
+from ._distribution import shown
 from ._domain import Domain
 from ._drawers import choose_drawer
 from ._exposure import Exposure, expose
+from ._film import Film, check_film, check_film_severity, check_reach, missing, reached
 from ._random import Randomness, draw_severity, severity_salt, spread_seed
 from ._signal import Digitiser, in_layout_of, signal_dtype
 
@@ -126,7 +124,7 @@ class NoiseModule(nn.Module):
         seeds = spread_seed(seed, images, image.device)
         randomness = Randomness(seeds, generator, image.device, images)
         drawn = self._draw_severities(held, randomness)
-        drawn |= {name: _reached(drawn[name], severity) for name, severity in film.items()}
+        drawn |= {name: reached(drawn[name], severity) for name, severity in film.items()}
         if not _is_exporting():
             self.drawn = drawn
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
@@ -137,7 +135,7 @@ class NoiseModule(nn.Module):
         batch = image[None] if images is None else image
         levels = {name: _broadcast(severity, batch) for name, severity in drawn.items()}
         for name, severity in film.items():
-            levels[name] = _missing(levels[name], _broadcast(severity, batch))
+            levels[name] = missing(levels[name], _broadcast(severity, batch))
         exposure = self.exposure(batch, **levels)
         digitiser = Digitiser(self.value_range, self.clip, self.bits)
         noisy = expose(batch, exposure, drawer, digitiser, self.gradient, self.domain)
@@ -188,10 +186,8 @@ class NoiseModule(nn.Module):
 
 
 def _shown(value: object) -> object:
-    """As the repr has it: a distribution by its name and arguments."""
     if isinstance(value, Distribution):
-        arguments = (f"{name}={getattr(value, name):g}" for name in value.arg_constraints)
-        return f"{type(value).__name__}({', '.join(arguments)})"
+        return shown(value)
     return value.tolist() if isinstance(value, Tensor) else value
 
 
@@ -201,23 +197,6 @@ def _is_exporting() -> bool:
         return torch.compiler.is_exporting()
     # torch 2.6 tells it of the non-strict mode alone
     return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
-
-
-def _reached(severity: float | Tensor, film: float | Tensor) -> float | Tensor:
-    """What the noisy film has: a film that has more already stays as it is."""
-    if isinstance(severity, Tensor) and isinstance(film, Tensor):
-        return torch.maximum(severity, film.to(severity))
-    if isinstance(severity, Tensor):
-        return severity.clamp(min=film)
-    return film.clamp(min=severity) if isinstance(film, Tensor) else severity
-
-
-def _missing(severity: Tensor, film: Tensor) -> Tensor:
-    """The severity of the noise that a film lacks: variances add."""
-    lacking = severity.square() - film.square()
-    some = lacking > 0
-    # the root has no derivative at 0
-    return torch.where(some, torch.where(some, lacking, 1.0).sqrt(), 0.0)
 
 
 def _broadcast(severity: float | Tensor, images: Tensor) -> Tensor:
