@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ._signal import FULL_SCALE, Digitiser, signal_dtype
+from ._signal import FULL_SCALE, Digitiser, largest_finite, signal_dtype
 
 _OPERATOR = "cxr_noise_transforms::expose_on_cpu"
 # pixels per stretch, a multiple of 8, so that each begins with a whole Philox block; and the fewest
@@ -118,7 +118,7 @@ def _empty_like(image: Tensor) -> Tensor:
 def _numbers(
     image: Tensor, gain: Tensor | None, sigma: Tensor | None, digitiser: Digitiser
 ) -> NDArray[Any]:
-    """Gain, sigma, lowest value, range and steps of every film, for the kernel."""
+    """Gain, sigma, lowest value, range, steps and largest value of every film, for the kernel."""
     (low, high), clip, bits = digitiser
     full = FULL_SCALE.get(image.dtype)
     steps = 0 if clip else -1
@@ -126,11 +126,12 @@ def _numbers(
         # an integer image is rounded to its own levels, and only once
         steps = 2**bits - 1 if full is None or 2**bits - 1 < full else 0
     dtype = np.float64 if image.dtype == torch.float64 else np.float32
-    numbers = np.zeros((len(image), 5), dtype)
+    numbers = np.zeros((len(image), 6), dtype)
     for column, strength in enumerate((gain, sigma)):
         if strength is not None:
             numbers[:, column] = strength.numpy()
-    numbers[:, 2:] = (low, high - low, steps) if full is None else (0, full, steps)
+    numbers[:, 2:4] = (low, high - low) if full is None else (0, full)
+    numbers[:, 4:] = steps, largest_finite(image.dtype)
     return numbers
 
 
