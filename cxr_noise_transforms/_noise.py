@@ -27,8 +27,9 @@ from ._domain import Domain
 from ._drawers import choose_drawer
 from ._exposure import Exposure, expose
 from ._film import Film, check_film, check_film_severity, check_reach, missing, reached
+from ._gradient import outlives_call
 from ._random import Randomness, draw_severity, severity_salt, spread_seed
-from ._signal import Digitiser, in_layout_of, signal_dtype
+from ._signal import Digitiser, in_form_of, signal_dtype
 
 # of the arguments that the repr shows where they are set
 _DEFAULTS = {
@@ -89,13 +90,13 @@ class NoiseModule(nn.Module):
     ) -> None:
         super().__init__()
         for name, severity in severities.items():
-            self._hold(name, check_severity(name, severity))
+            setattr(self, name, check_severity(name, severity))
         for name, scale in (scales or {}).items():
             setattr(self, name, check_scale(name, scale))
         of_film = check_film(tuple(severities), film)
         for name, one in of_film.items():
             check_reach(name, getattr(self, name), one)
-            self._hold(f"film_{name}", one)
+            setattr(self, f"film_{name}", one)
         self._salts = {name: severity_salt(name) for name in severities}
         self._scales = tuple(scales or ())
         self._films = tuple(of_film)
@@ -126,7 +127,7 @@ class NoiseModule(nn.Module):
         drawn = self._draw_severities(held, randomness)
         drawn |= {name: reached(drawn[name], severity) for name, severity in film.items()}
         if not _is_exporting():
-            self.drawn = drawn
+            self.drawn = {name: one for name, one in drawn.items() if outlives_call(one)}
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
         if drawn and not some_clean and not any(drawn.values()):
             return image.clone()
@@ -139,7 +140,7 @@ class NoiseModule(nn.Module):
         exposure = self.exposure(batch, **levels)
         digitiser = Digitiser(self.value_range, self.clip, self.bits)
         noisy = expose(batch, exposure, drawer, digitiser, self.gradient, self.domain)
-        return in_layout_of(image, noisy.reshape(image.shape))
+        return in_form_of(image, noisy.reshape(image.shape))
 
     def extra_repr(self) -> str:
         """Severities, constants, and the digitiser where it is set."""
@@ -176,13 +177,13 @@ class NoiseModule(nn.Module):
         held: float | Tensor = getattr(self, f"film_{name}")
         return held
 
-    def _hold(self, name: str, severity: Held) -> None:
-        if isinstance(severity, Tensor) and not isinstance(severity, nn.Parameter):
-            # a buffer, so that it moves with the module; not persistent, because noise inside a
-            # model must not change the model's checkpoint
-            self.register_buffer(name, severity, persistent=False)
-        else:
-            setattr(self, name, severity)
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> NoiseModule:
+        # severities are no buffers, which half() rounds and no number may replace
+        for name, held in vars(self).items():
+            if isinstance(held, Tensor):
+                setattr(self, name, held.to(fn(held).device))
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
 
 def _shown(value: object) -> object:
