@@ -51,7 +51,13 @@ def write_hardening(
     notice = Text("Phantoms, which say nothing about patients.", notice=True)
     header, rows = arm_table(one)
     sections = [
-        Section("", [*([notice] if phantoms else []), Points(verdicts(one))]),
+        Section(
+            "",
+            [
+                *([notice] if phantoms else []),
+                Points([(f"{lead}:", words) for lead, words in verdicts(one)]),
+            ],
+        ),
         Section("Severity curves", panels(one)),
         Section("Films", film_rows(one, hardening)),
         Section("Tables", [Table(_caption(one), header, rows), Table(_SQUARE, *square(one))]),
