@@ -50,6 +50,7 @@ def write_hardening(
     out, phantoms = hardening.sweep.out, hardening.sweep.options["dataset_dir"] is None
     notice = Text("Phantoms, which say nothing about patients.", notice=True)
     header, rows = arm_table(one)
+    answers = Points([(f"{lead}:", words) for lead, words in verdicts(one)])
     sections = [
         Section(
             "",
