@@ -210,7 +210,7 @@ def test_masks_that_do_not_fit_the_organs_are_refused(tmp_path: Path, refused: R
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--size", "100"], "--size must be a multiple of 32, got 100"),
+        (["--size", "16"], "--size must be "),
         (["--phantoms", "0"], "argument --phantoms: must be at least 1, got 0"),
         (["--epochs", "many"], "argument --epochs: invalid count value: 'many'"),
         (["--device", "nonsense"], "--device nonsense cannot be used here"),
@@ -228,6 +228,23 @@ def test_an_option_out_of_range_is_refused_before_anything_is_read(
     assert code == 2
     assert message in said
     assert not list(tmp_path.iterdir())
+
+
+def test_segmentation_networks_take_sides_that_they_can_halve(refused: Refused) -> None:
+    code, said = refused("seg_sweep.py", "--size", "100")
+    assert (code, "--size must be a multiple of 32, got 100" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size", "64", "31"], "--size must be at least 32, got 31"),
+        (["--size", "64", "48", "64"], "--size must name each size once, got 64 48 64"),
+    ],
+)
+def test_every_size_is_looked_at(arguments: list[str], message: str, refused: Refused) -> None:
+    code, said = refused("resolution.py", *arguments)
+    assert (code, message in said) == (2, True)
 
 
 def test_another_call_into_the_same_folder_needs_the_same_settings(
