@@ -38,3 +38,9 @@ def official_table() -> Path:
 def tb_data() -> Path:
     """Shenzhen's films for tuberculosis, in the layout of ChestX-ray14."""
     return real_films("tb")
+
+
+@pytest.fixture(scope="session")
+def chexpert_table() -> Path:
+    """Rows of CheXpert's own table, renumbered, without films."""
+    return real_films("tables") / "chexpert_sample.csv"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from math import cos, hypot, pi, sin
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, label
 
-from .pathology import FINDINGS, Chest, change
+from .pathology import CARDIOMEGALY, FINDINGS, Chest, change
 
 # linear attenuation per cm at 70 keV (lung at 0.26 g/cm3), interpolated from the tables of
 # Hubbell and Seltzer, NISTIR 5632, for ICRU-44 soft tissue, lung and cortical bone
@@ -33,8 +34,10 @@ class Phantom:
     heart: np.ndarray
 
 
-def chest_phantom(seed: int, size: int = 512, finding: str | None = None) -> Phantom:
-    """Film the analytic person ``seed``, healthy or with one finding.
+def chest_phantom(
+    seed: int, size: int = 512, finding: str | Sequence[str] | None = None
+) -> Phantom:
+    """Film the analytic person ``seed``, healthy or with findings.
 
     Path lengths L of every tissue, beam exp(-sum mu L) + scatter, detector blur, then a
     logistic display of the logarithm, its centre set by the lungs as an exposure control would.
@@ -45,12 +48,15 @@ def chest_phantom(seed: int, size: int = 512, finding: str | None = None) -> Pha
     the lower border of the heart, hidden in the abdomen, is the shape's own.
 
     A finding changes path lengths by a rule of :mod:`.pathology`, at the exposure of the healthy
-    film: the anatomy stays, and so do the masks, also where the finding hides the lung.
+    film: the anatomy stays, and so do the masks, also where the finding hides the lung. Several
+    add up, each in the lung that those before it have left. Cardiomegaly is anatomy: a
+    cardiothoracic ratio from 0.56 to 0.66 instead of from 0.41 to 0.57.
 
     Args:
         seed: Which person, at least 0.
         size: Height and width in pixels, at least 32.
-        finding: One of :data:`.pathology.FINDINGS`, ``None`` for a healthy chest.
+        finding: One of :data:`.pathology.FINDINGS` or ``"Cardiomegaly"``, several of them, or
+            ``None`` for a healthy chest.
 
     Returns:
         The film and its masks, each ``(size, size)``.
@@ -74,10 +80,11 @@ def chest_phantom(seed: int, size: int = 512, finding: str | None = None) -> Pha
     """
     _check("seed", seed, 0)
     _check("size", size, 32)
-    if finding is not None and finding not in FINDINGS:
-        raise ValueError(f"finding must be None or one of {', '.join(FINDINGS)}, got {finding!r}")
+    findings = _findings(finding)
     rng = np.random.default_rng(seed)
     person = _Person(rng)
+    if CARDIOMEGALY in findings:
+        person.ctr = 0.56 + 0.625 * (person.ctr - 0.41)
     tree = _vessel_tree(person, rng)
 
     # small pixels are averaged from finer ones, or the ribs' cortex would alias
@@ -98,7 +105,8 @@ def chest_phantom(seed: int, size: int = 512, finding: str | None = None) -> Pha
     film = _film(person, path, fine)
     lungs, hearts = _masks(person, size)
     centre = np.median(film[lungs]) + 0.45 - person.exposure
-    if finding is not None:
+    changes = [name for name in findings if name != CARDIOMEGALY]
+    if changes:
         chest = Chest(
             x=x,
             y=y,
@@ -111,10 +119,22 @@ def chest_phantom(seed: int, size: int = 512, finding: str | None = None) -> Pha
             angles=(person.dome + person.sulcus, person.dome + person.dome_left + person.sulcus),
             project=partial(_project, p=person, n=n),
         )
-        more_soft, more_lung = change(finding, seed, chest)
-        film = _film(person, path + MU_SOFT * more_soft + MU_LUNG * more_lung, fine)
+        for name in changes:
+            more_soft, more_lung = change(name, seed, chest)
+            path = path + MU_SOFT * more_soft + MU_LUNG * more_lung
+            chest = replace(chest, lung=chest.lung + more_lung)
+        film = _film(person, path, fine)
     grey = _step(person.contrast * (film - centre)) ** person.gamma
     return Phantom(np.rint(255 * grey).astype(np.uint8), lungs, hearts)
+
+
+def _findings(finding: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Every finding once, in the order of their rules."""
+    known = (*FINDINGS, CARDIOMEGALY)
+    given = () if finding is None else (finding,) if isinstance(finding, str) else finding
+    if not isinstance(given, Sequence) or not set(given) <= set(known):
+        raise ValueError(f"finding must be None or of {', '.join(known)}, got {finding!r}")
+    return tuple(name for name in known if name in given)
 
 
 def _film(p: _Person, path: np.ndarray, fine: int) -> np.ndarray:
