@@ -22,10 +22,10 @@ HEADER = (
 )
 
 
-def write_image(path: Path, size: int = 64) -> Path:
-    """Pixels that follow from the name, so that no two names share them."""
+def write_image(path: Path, size: int = 64, seed: str | None = None) -> Path:
+    """Pixels that follow from the name, or another seed, so that no two names share them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(list(path.name.encode()))
+    rng = np.random.default_rng(list((seed or path.name).encode()))
     Image.fromarray(rng.integers(0, 256, (size, size), dtype=np.uint8)).save(path)
     return path
 
@@ -79,7 +79,7 @@ def write_chexpert(
     for part, number, labels in patients:
         for place, (view, angle) in enumerate((("Frontal", "AP"), ("Lateral", "")), start=1):
             path = f"{part}/patient{number:05d}/study1/view{place}_{view.lower()}.jpg"
-            write_image(root / path, size)
+            write_image(root / path, size, seed=path)
             about = {"Path": f"CheXpert-v1.0-small/{path}", "Sex": "Male", "Age": 50}
             rows[part].append({**about, "Frontal/Lateral": view, "AP/PA": angle, **labels})
     for part, some in rows.items():

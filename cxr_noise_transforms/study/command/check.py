@@ -3,6 +3,7 @@
 cxr-noise check DIR
 cxr-noise check DIR --organs lungs-heart --out split.json      of the Landmark dataset
 cxr-noise check DIR --pair "Effusion / Edema" --out split.json      of ChestX-ray14
+cxr-noise check DIR --out split.json      of CheXpert, its five findings
 
 Exits with 1 if something must be mended.
 """
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from cxr_noise_transforms.study.films.splits import Split
 
 _ORGANS = ("lungs", "heart", "lungs-heart")
+_NAMES = {"Landmark": "the Landmark dataset", "CheXpert": "CheXpert"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,20 +33,20 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     start = time.monotonic()
-    from cxr_noise_transforms.study.films.check import Report, check, datalist, is_landmark
+    from cxr_noise_transforms.study.films.check import Report, check, datalist, dataset_of
 
     report, parts = Report(), None
     try:
-        landmark = is_landmark(chosen.data_dir)
-        _check_task(chosen, parser, landmark=landmark)
+        dataset = dataset_of(chosen.data_dir)
+        _check_task(chosen, parser, dataset)
         report = check(
             chosen.data_dir, seed=chosen.seed, workers=chosen.workers, levels=chosen.levels
         )
         if not report.problems and (chosen.out or chosen.organs or chosen.pair):
-            organs = (chosen.organs or "lungs") if landmark else None
+            organs = (chosen.organs or "lungs") if dataset == "Landmark" else None
             parts = datalist(_split(chosen, organs), organs)
             sizes = ", ".join(f"{part} {len(films)}" for part, films in parts.items())
-            report.facts.append(f"{organs or chosen.pair}: {sizes}")
+            report.facts.append(f"{organs or chosen.pair or 'five findings'}: {sizes}")
     except (OSError, ValueError) as error:
         report.problems.append(str(error))
     print(report)
@@ -59,19 +61,20 @@ def main(arguments: Sequence[str]) -> int:
     return int(len(report.problems) > 0)
 
 
-def _check_task(
-    chosen: argparse.Namespace, parser: argparse.ArgumentParser, *, landmark: bool
-) -> None:
-    if chosen.pair and landmark:
-        parser.error("--pair is for ChestX-ray14, DIR holds the Landmark dataset: use --organs")
-    if chosen.organs and not landmark:
-        parser.error("--organs is for the Landmark dataset, DIR holds ChestX-ray14: use --pair")
-    if chosen.out and not (landmark or chosen.pair):
+def _check_task(chosen: argparse.Namespace, parser: argparse.ArgumentParser, dataset: str) -> None:
+    if chosen.pair and dataset != "ChestX-ray14":
+        instead = ": use --organs" if dataset == "Landmark" else ", whose films need no option"
+        parser.error(f"--pair is for ChestX-ray14, DIR holds {_NAMES[dataset]}{instead}")
+    if chosen.organs and dataset != "Landmark":
+        instead = ": use --pair" if dataset == "ChestX-ray14" else ", whose films need no option"
+        parser.error(f"--organs is for the Landmark dataset, DIR holds {dataset}{instead}")
+    if chosen.out and dataset == "ChestX-ray14" and not chosen.pair:
         parser.error("--out needs --pair: the films of which findings?")
 
 
 def _split(chosen: argparse.Namespace, organs: str | None) -> Split:
     from cxr_noise_transforms.study.films import (
+        chexpert_films,
         classification_films,
         segmentation_films,
         split_by_patient,
@@ -80,6 +83,8 @@ def _split(chosen: argparse.Namespace, organs: str | None) -> Split:
     root, seed = chosen.data_dir, chosen.seed
     if organs is not None:
         return split_by_patient(segmentation_films(root, organs), seed, by="source")
+    if chosen.pair is None:
+        return split_by_patient(chexpert_films(root), seed, leave_out="valid")
     films = classification_films(root, chosen.pair, with_others=chosen.with_others)
     return split_by_patient(films, seed, by="label")
 
@@ -91,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("data_dir", metavar="DIR", type=Path, help="Landmark dataset or ChestX-ray14")
+    add("data_dir", metavar="DIR", type=Path, help="Landmark dataset, ChestX-ray14 or CheXpert")
     task = parser.add_mutually_exclusive_group()
     task.add_argument("--organs", choices=_ORGANS, help="task on the Landmark dataset")
     task.add_argument("--pair", metavar="'A / B'", help="task on ChestX-ray14: two findings")

@@ -1,6 +1,6 @@
 """What a data folder holds, whether it can be used, and its split as a MONAI datalist.
 
-The Landmark dataset is told from ChestX-ray14 by the layout.
+The Landmark dataset, ChestX-ray14 and CheXpert are told from each other by the layout.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from .chestxray14 import (
     pair_names,
     read_table,
 )
+from .chexpert import FINDINGS, FIVE, read_chexpert
+from .chexpert import TABLES as CHEXPERT_TABLES
+from .labels import UNCERTAIN
 from .landmark import (
     CONTOURS,
     ORGANS,
@@ -57,43 +60,48 @@ def check(
     """Look at everything in a data folder: its tables, its landmarks, and every film.
 
     Args:
-        data_dir: folder of the Landmark dataset or of ChestX-ray14.
+        data_dir: folder of the Landmark dataset, of ChestX-ray14 or of CheXpert.
         seed: of the splits that are tried.
         workers: threads that read the films.
         levels: see :func:`read_grey`; where it is needed, the report says so.
 
     Raises:
-        FileNotFoundError: no such folder, or of neither layout.
+        FileNotFoundError: no such folder, or of no such layout.
         ValueError: a table is not what it should be.
     """
     root = Path(data_dir)
     report = Report()
-    if is_landmark(root):
-        films = _check_landmark(root, report, seed)
-    else:
-        films = _check_chestxray14(root, report, seed)
+    look = {
+        "Landmark": _check_landmark,
+        "ChestX-ray14": _check_chestxray14,
+        "CheXpert": _check_chexpert,
+    }
+    films = look[dataset_of(root)](root, report, seed)
     facts, problems = look_at(root, films, workers, levels)
     report.facts += facts
     report.problems += problems
     return report
 
 
-def is_landmark(root: Path) -> bool:
-    """Whether a folder is laid out as the Landmark dataset rather than as ChestX-ray14.
+def dataset_of(root: Path) -> str:
+    """Which dataset a folder is laid out as: ``"Landmark"``, ``"ChestX-ray14"``, ``"CheXpert"``.
 
     Raises:
-        FileNotFoundError: no such folder, or of neither layout.
+        FileNotFoundError: no such folder, or of no such layout.
     """
     if (root / "Images").is_dir() and (root / "landmarks").is_dir():
-        return True
+        return "Landmark"
     if any((root / table).is_file() for table in TABLES):
-        return False
+        return "ChestX-ray14"
+    if all((root / table).is_file() for table in CHEXPERT_TABLES.values()):
+        return "CheXpert"
     if not root.is_dir():
         raise FileNotFoundError(f"data folder {root} does not exist")
     found = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
     raise FileNotFoundError(
-        f"data folder {root} must hold Images/ and landmarks/, as the Landmark dataset, or "
-        f"{' or '.join(TABLES)}, as ChestX-ray14; found {found}"
+        f"data folder {root} must hold Images/ and landmarks/, as the Landmark dataset, "
+        f"{' or '.join(TABLES)}, as ChestX-ray14, or {' and '.join(CHEXPERT_TABLES.values())}, as "
+        f"CheXpert; found {found}"
     )
 
 
@@ -102,11 +110,12 @@ def datalist(split: Split, organs: str | None = None) -> dict[str, list[dict[str
 
     Args:
         split: films of a data folder.
-        organs: their organs, ``None`` for films of a pair of findings.
+        organs: their organs, ``None`` for films with findings.
 
     Returns:
         ``training``, ``validation`` and ``testing``: the films, each with its ``image`` and, as
-        ``label``, the landmarks of its organs, all as paths below the data folder, or 1 or 0.
+        ``label``, the landmarks of its organs, all as paths below the data folder, or 1 or 0, or as
+        ``labels`` those of CheXpert.
     """
     if organs is not None:
         split = {
@@ -168,6 +177,44 @@ def _check_chestxray14(root: Path, report: Report, seed: int) -> list[tuple[Film
         for image, patient in zip(table["image"], table["patient"], strict=True)
         if image in places
     ]
+
+
+def _check_chexpert(root: Path, report: Report, seed: int) -> list[tuple[Film, str]]:
+    """Facts about both tables; the films whose images are there, without organs."""
+    report.facts.append(f"CheXpert in {root}")
+    table = read_chexpert(root)
+    _describe(table.to_dict("records"), report)
+    report.facts.append(f"views: {_count(table.to_dict('records'), 'view')}")
+    for part, rows in table.groupby("source"):
+        findings = [f"{name} {_label_counts(rows[name])}" for name in FINDINGS]
+        report.facts.append(f"{part}, positive/negative/uncertain/blank: {', '.join(findings)}")
+    report.facts.append("blank labels count as negative, a choice of this package")
+    agree = table.groupby("study")[list(FINDINGS)].agg(lambda label: len(set(label.fillna(9))) < 2)
+    disagreeing = agree.index[~agree.all(axis=1)]
+    report.facts.append(
+        f"studies: {len(agree)}; their views disagree in a label in {few(list(disagreeing))}"
+        if len(disagreeing)
+        else f"studies: {len(agree)}; their views agree in every label"
+    )
+    valid = table[table["source"] == "valid"]
+    if (unsure := (valid[list(FIVE)] == UNCERTAIN).any(axis=1)).any():
+        report.facts.append(f"films of valid.csv with uncertain labels, left out: {unsure.sum()}")
+    there = [(root / image).is_file() for image in table["image"]]
+    missing = [image for image, found in zip(table["image"], there, strict=True) if not found]
+    if missing:
+        report.problems.append(f"images missing of {len(table)} in the tables: {few(missing)}")
+    films = table[there][["image", "patient", "source"]].to_dict("records")
+    films = [{"id": film["image"], **film} for film in films]
+    try:
+        split_by_patient(films, seed, leave_out="valid")
+    except ValueError as error:
+        report.problems.append(f"train.csv cannot be split: {str(error).split(' (')[0]}")
+    return [(film, "") for film in films]
+
+
+def _label_counts(labels: Any) -> str:
+    counts = [int((labels == value).sum()) for value in (1, 0, UNCERTAIN)]
+    return "/".join(map(str, [*counts, int(labels.isna().sum())]))
 
 
 def _describe(films: list[Film], report: Report) -> None:
