@@ -35,6 +35,8 @@ from .records import FILMS, bind_to_films, check_record, split_hash
 from .stress import stress_test
 
 CHECKPOINTS = {"best": "model.pt", "swa": "model_swa.pt"}
+# folders of what is measured on each part of the films
+_MEASURED = {"train": "training", "val": "validation", "test": "cells"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Sweep:
         bundle: folder of a MONAI bundle with ``configs/train.yaml`` and ``configs/evaluate.yaml``.
         out: folder of the results.
         task: name of the task in the table.
-        measure: ``"segmentation"`` or ``"binary"``.
+        measure: ``"segmentation"``, ``"binary"`` or ``"multilabel"``.
         labels: names of the network's outputs.
         options: bundle keys for training and evaluation (``dataset_dir``, ``size``, ``seed``, ...).
         training: bundle keys for training alone (``epochs``, ``learning_rate``, ...).
@@ -58,6 +60,8 @@ class Sweep:
         noise_seeds: repetitions of the noise.
         cells_at_once: cells measured in one reading of the films.
         share: ``(i, n)``: measure only the i-th of n shares of the cells, and write no tables.
+        variant: configurations of the bundle on top of its own: ``"findings"`` for
+            ``train_findings.yaml`` and ``evaluate_findings.yaml``.
     """
 
     bundle: Path
@@ -73,6 +77,7 @@ class Sweep:
     noise_seeds: Sequence[int] = (0,)
     cells_at_once: int = 1
     share: tuple[int, int] = (0, 1)
+    variant: str | None = None
 
     def run(self, architectures: Sequence[str]) -> pd.DataFrame:
         """Train and measure what is not finished yet.
@@ -127,6 +132,12 @@ class Sweep:
         checkpoint = str(self.out / arch / CHECKPOINTS[weights])
         return self._workflow("evaluate", arch, handlers=[], checkpoint=checkpoint, part=part)
 
+    def clean_scores(self, arch: str, part: str) -> pd.DataFrame:
+        """The long table of a trained network's best weights on one part of the films, clean."""
+        with own_errors():
+            table = self._measure(arch, "best", part)
+        return table[(table.sq == 0) & (table.se == 0)]
+
     def _train(self, arch: str) -> None:
         folder = self.out / arch
         record, model = folder / "training.json", folder / CHECKPOINTS["best"]
@@ -148,7 +159,7 @@ class Sweep:
             # what a former network left does not belong to the new one; its split may
             for name in (*CHECKPOINTS.values(), "training.json", FILMS):
                 (folder / name).unlink(missing_ok=True)
-            for name in ("cells", "validation", "tensorboard"):
+            for name in (*_MEASURED.values(), "tensorboard"):
                 shutil.rmtree(folder / name, ignore_errors=True)
         wait()
         workflow = self._workflow("train", arch, **self.training)
@@ -187,7 +198,7 @@ class Sweep:
 
     def _measure(self, arch: str, weights: str, part: str) -> pd.DataFrame:
         content = self.evaluation(arch, weights, part).parser.get_parsed_content
-        clean = part == "val"
+        clean = part != "test"
         return stress_test(
             content("network"),
             _Later(lambda: content("dataloader")),
@@ -198,7 +209,7 @@ class Sweep:
             noise_seeds=[0] if clean else self.noise_seeds,
             channels=3,
             device=content("device"),
-            out=self.out / arch / ("validation" if clean else "cells") / weights,
+            out=self.out / arch / _MEASURED[part] / weights,
             cells_at_once=self.cells_at_once,
             share=(0, 1) if clean else self.share,
             about={
@@ -213,7 +224,8 @@ class Sweep:
     def _workflow(self, name: str, arch: str, **overrides: Any) -> ConfigWorkflow:
         # MONAI warns about the logging configuration that is switched off here
         logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
-        configs = [str(self.bundle / "configs" / f"{name}.yaml")]
+        variants = [f"{name}_{self.variant}"] if self.variant else []
+        configs = [str(self.bundle / "configs" / f"{one}.yaml") for one in (name, *variants)]
         if world() > 1:
             configs.append(str(self.bundle / "configs" / f"multi_gpu_{name}.yaml"))
             # the processes have joined already, and part later

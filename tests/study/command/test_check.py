@@ -346,7 +346,7 @@ def test_a_good_chexpert_folder(chexpert: Path, capsys: pytest.CaptureFixture[st
         "blank labels count as negative, a choice of this package",
         "studies: 16; their views agree in every label",
         "images: 48 x 48 L 32",
-        "five findings: train 22, val 6, test 4",
+        "five findings: training 22, validation 6, testing 4",
         "Nothing to be mended.",
     ):
         assert fact in lines
