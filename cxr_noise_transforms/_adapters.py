@@ -23,6 +23,11 @@ def check_adapter(noise: nn.Module, name: str, probability: float) -> None:
         raise TypeError(
             f"noise must be a noise module such as QuantumNoise, got {type(noise).__name__}"
         )
+    check_probability(name, probability)
+
+
+def check_probability(name: str, probability: float) -> None:
+    """Refuse what is no probability."""
     if not is_number(probability):
         raise TypeError(
             f"{name} must be a number, got {type(probability).__name__} {probability!r}"

@@ -10,13 +10,18 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from ._gradient import GRADIENTS
 from ._signal import FULL_SCALE, Digitiser
 
-Severity = float | Tensor | Sequence[float]
+Severity = float | Tensor | Sequence[float] | Distribution
+# a severity as it is held
+Held = float | tuple[float, float] | Tensor | Distribution
 
 BACKENDS = ("torch", "numba", "triton")
+# of the numbers in (0, 1) at which a distribution is asked for its severities
+UNIFORM_ENDS = (2.0**-24, 1 - 2.0**-24)
 # limits of a value range, far inside what float32 can hold
 _NARROWEST, _WIDEST = 1e-30, 1e30
 # pixels looked at along each axis of an image, so few that no call takes longer for it
@@ -63,10 +68,12 @@ def warn_of_range(image: Tensor, value_range: tuple[float, float]) -> None:
         )
 
 
-def check_severity(name: str, severity: Severity) -> float | tuple[float, float] | Tensor:
-    """A severity as a float, a range ``(low, high)`` of floats, or a tensor ``()`` or ``(B,)``."""
+def check_severity(name: str, severity: Severity) -> Held:
+    """A severity as a float, a range ``(low, high)`` of floats, a tensor or a distribution."""
     if isinstance(severity, Tensor):
         return _check_severity_tensor(name, severity)
+    if isinstance(severity, Distribution):
+        return _check_severity_distribution(name, severity)
     if isinstance(severity, (tuple, list)):
         if len(severity) != 2:
             raise ValueError(
@@ -77,7 +84,7 @@ def check_severity(name: str, severity: Severity) -> float | tuple[float, float]
         if low > high:
             raise ValueError(f"{name} must be a range (low, high) with low <= high, got {severity}")
         return low, high
-    expected = "a number, a range (low, high) or a tensor (B,)"
+    expected = "a number, a range (low, high), a tensor (B,) or a torch distribution"
     return _check_severity_number(name, severity, expected)
 
 
@@ -195,6 +202,33 @@ def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
     for value in _values(severity.reshape(-1)):
         if not 0 <= value < math.inf:
             raise ValueError(f"{name} must be finite and not negative, got {value}")
+    return severity
+
+
+def _check_severity_distribution(name: str, severity: Distribution) -> Distribution:
+    # once is enough, and a value cannot be looked at while a graph is made
+    if torch.compiler.is_compiling():
+        return severity
+    kind = type(severity).__name__
+    if severity.batch_shape or severity.event_shape:
+        raise ValueError(
+            f"{name} must be a distribution of one number, got {kind} of shape "
+            f"{tuple(severity.batch_shape + severity.event_shape)}"
+        )
+    try:
+        ends = [
+            float(severity.icdf(torch.tensor(end, dtype=torch.float64))) for end in UNIFORM_ENDS
+        ]
+    except NotImplementedError:
+        raise TypeError(
+            f"{name} must be a distribution with an inverse distribution function (icdf), which "
+            f"{kind} has not: take Uniform, LogNormal, HalfNormal or LogUniform"
+        ) from None
+    if not 0 <= ends[0] <= ends[1] < math.inf:
+        raise ValueError(
+            f"{name} must be a distribution of finite severities that are not negative, got "
+            f"{kind} from {ends[0]:.4g} to {ends[1]:.4g}"
+        )
     return severity
 
 

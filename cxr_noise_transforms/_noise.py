@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from ._checks import (
+    Held,
     Severity,
     check_backend,
     check_digitiser,
@@ -42,8 +44,8 @@ class NoiseModule(nn.Module):
     else is as in :class:`QuantumNoise`: ranges, seeds, dtypes, gradients, backends, adapters.
 
     Args:
-        severities: by name; each a number, a tensor ``(B,)``, or a range, as ``sq`` of
-            :class:`QuantumNoise`. With all 0 the image comes back bit for bit.
+        severities: by name; each a number, a tensor ``(B,)``, a range or a distribution, as ``sq``
+            of :class:`QuantumNoise`. With all 0 the image comes back bit for bit.
         scales: positive constants of the model by name, such as ``n0``.
         value_range, clip, bits, backend, gradient: as in :class:`QuantumNoise`.
 
@@ -121,33 +123,47 @@ class NoiseModule(nn.Module):
         own = (*self._salts, *self._scales)
         shown = {name: getattr(self, name) for name in (*own, *_DEFAULTS)}
         return ", ".join(
-            f"{name}={value.tolist() if isinstance(value, Tensor) else value}"
+            f"{name}={_shown(value)}"
             for name, value in shown.items()
             if name in own or value != _DEFAULTS[name]
         )
 
     def _draw_severities(
         self,
-        severities: Mapping[str, float | tuple[float, float] | Tensor],
+        severities: Mapping[str, Held],
         randomness: Randomness,
     ) -> dict[str, float | Tensor]:
-        """Ranges drawn per image, numbers and tensors as they are."""
-        fixed = {name: held for name, held in severities.items() if not isinstance(held, tuple)}
+        """Ranges and distributions drawn per image, numbers and tensors as they are."""
+        fixed = {
+            name: held
+            for name, held in severities.items()
+            if not isinstance(held, (tuple, Distribution))
+        }
         if len(fixed) == len(severities):
             return fixed
         seeds = randomness.seeds()
         return {
-            name: draw_severity(held, seeds, self._salts[name]) if isinstance(held, tuple) else held
+            name: draw_severity(held, seeds, self._salts[name])
+            if isinstance(held, (tuple, Distribution))
+            else held
             for name, held in severities.items()
         }
 
-    def _hold(self, name: str, severity: float | tuple[float, float] | Tensor) -> None:
+    def _hold(self, name: str, severity: Held) -> None:
         if isinstance(severity, Tensor) and not isinstance(severity, nn.Parameter):
             # a buffer, so that it moves with the module; not persistent, because noise inside a
             # model must not change the model's checkpoint
             self.register_buffer(name, severity, persistent=False)
         else:
             setattr(self, name, severity)
+
+
+def _shown(value: object) -> object:
+    """As the repr has it: a distribution by its name and arguments."""
+    if isinstance(value, Distribution):
+        arguments = (f"{name}={getattr(value, name):g}" for name in value.arg_constraints)
+        return f"{type(value).__name__}({', '.join(arguments)})"
+    return value.tolist() if isinstance(value, Tensor) else value
 
 
 def _is_exporting() -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from ._checks import check_integer_seed
 
@@ -101,11 +102,16 @@ def severity_salt(name: str) -> int:
     return _SEVERITY_SALT[name] if name in _SEVERITY_SALT else _identity(name)
 
 
-def draw_severity(bounds: tuple[float, float], seeds: Tensor, salt: int) -> Tensor:
-    """Severities uniform within ``bounds``, one per seed."""
+def draw_severity(source: tuple[float, float] | Distribution, seeds: Tensor, salt: int) -> Tensor:
+    """Severities of a distribution, or uniform within bounds, one per seed."""
     # 24 bits of a hash of the seed: the same severity on every device
     word = _mix(_mix(seeds) ^ salt)
-    low, high = bounds
+    if isinstance(source, Distribution):
+        # middles of 2**23 intervals: neither end, where many distributions are infinite
+        uniform = ((word & 0x7FFFFF).to(torch.float64) + 0.5) / 2**23
+        severity: Tensor = source.icdf(uniform).to(torch.float32)
+        return severity
+    low, high = source
     return low + (high - low) * ((word & 0xFFFFFF).to(torch.float32) / 2**24)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._checks import Severity
+from ._checks import Held, Severity
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from .severity import SIGMA0, electronic_sigma
@@ -68,7 +68,7 @@ class ElectronicNoise(NoiseModule):
         Jiu et al. 2025, arXiv:2509.25265, section 4.2, "Electronic noise".
     """
 
-    se: float | tuple[float, float] | Tensor
+    se: Held
     sigma0: float
 
     def __init__(

@@ -18,8 +18,14 @@ from torch.utils.data import get_worker_info
 
 from cxr_noise_transforms import image_seeds
 
-from ._adapters import check_adapter, is_grey_in_colours, warn_of_channels
+from ._adapters import (
+    check_adapter,
+    check_probability,
+    is_grey_in_colours,
+    warn_of_channels,
+)
 from ._checks import is_integer, is_number
+from ._random import draw_severity, severity_salt
 
 
 class RandNoise(RandomizableTransform):
@@ -154,6 +160,8 @@ class NoisyBatch(PrepareBatch):
             process (evaluation).
         id_key: item of the batch with the images' identities (names or numbers), needed with
             ``seed``.
+        prob: probability of adding noise to an image; drawn for every image, from its seed where
+            there is one.
         mean: subtracted after the noise, in the image's units, one number per channel or one for
             all.
         std: divided by after the noise, likewise; positive.
@@ -174,6 +182,7 @@ class NoisyBatch(PrepareBatch):
         *,
         seed: int | None = None,
         id_key: str = "id",
+        prob: float = 1.0,
         mean: float | Sequence[float] | NdarrayOrTensor = 0.0,
         std: float | Sequence[float] | NdarrayOrTensor = 1.0,
         channels: int | None = None,
@@ -191,9 +200,11 @@ class NoisyBatch(PrepareBatch):
             )
         if channels is not None and channels < 1:
             raise ValueError(f"channels must be at least 1, got {channels}")
+        check_probability("prob", prob)
         self.noise = noise
         self.seed = seed
         self.id_key = id_key
+        self.prob = prob
         self.mean = _per_channel("mean", mean, channels)
         self.std = _per_channel("std", std, channels)
         if min(self.std) <= 0:
@@ -213,7 +224,7 @@ class NoisyBatch(PrepareBatch):
         if self.noise is not None:
             if is_grey_in_colours(self, self.noise, _plain(image)):
                 image, channels = image[:, :1], channels or 3
-            noisy = self.noise(_plain(image), seed=self._seeds(batchdata, image))
+            noisy = self._noisy(self.noise, _plain(image), self._seeds(batchdata, image))
             image = convert_to_dst_type(noisy, image, dtype=noisy.dtype)[0]
         if channels is not None:
             if image.shape[1] != 1:
@@ -223,6 +234,17 @@ class NoisyBatch(PrepareBatch):
                 )
             image = image.expand(-1, channels, *image.shape[2:])
         return self._normalise(image), label
+
+    def _noisy(self, noise: nn.Module, image: Tensor, seeds: Tensor | None) -> Tensor:
+        noisy: Tensor = noise(image, seed=seeds)
+        if self.prob == 1:
+            return noisy
+        if seeds is None:
+            chance = torch.rand(len(image), device=image.device)
+        else:
+            chance = draw_severity((0.0, 1.0), seeds.to(image.device), severity_salt("prob"))
+        chosen = (chance < self.prob).reshape(-1, *(1,) * (image.ndim - 1))
+        return torch.where(chosen, noisy, image)
 
     def _seeds(self, batchdata: Any, image: Tensor) -> Tensor | None:
         if self.seed is None:

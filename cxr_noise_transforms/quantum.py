@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._checks import Severity
+from ._checks import Held, Severity
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from ._signal import divided
@@ -45,8 +45,9 @@ class QuantumNoise(NoiseModule):
 
     Args:
         sq: quantum severity, >= 0; 0 returns the image bit for bit. A number; a tensor ``(B,)``,
-            one per image; or a range ``(low, high)`` drawn uniformly per image at each call and
-            readable afterwards as ``drawn["sq"]``.
+            one per image; a range ``(low, high)`` drawn uniformly per image at each call and
+            readable afterwards as ``drawn["sq"]``; or, drawn likewise, a distribution of
+            ``torch.distributions`` that has an ``icdf``, such as :class:`LogUniform`.
         n0: photons per pixel at full scale for ``sq = 1``.
         value_range: low and high end of a float image's signal; uint8 and uint16 images use
             their full scale.
@@ -88,7 +89,7 @@ class QuantumNoise(NoiseModule):
         Jiu et al. 2025, arXiv:2509.25265, section 4.2, "Quantum noise".
     """
 
-    sq: float | tuple[float, float] | Tensor
+    sq: Held
     n0: float
 
     def __init__(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._checks import Severity
+from ._checks import Held, Severity
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from ._signal import divided
@@ -82,8 +82,8 @@ class RadiographicNoise(NoiseModule):
         Jiu et al. 2025, arXiv:2509.25265, section 4.2; the cell (1, 1) of Table 1.
     """
 
-    sq: float | tuple[float, float] | Tensor
-    se: float | tuple[float, float] | Tensor
+    sq: Held
+    se: Held
     n0: float
     sigma0: float
 

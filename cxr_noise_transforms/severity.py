@@ -12,6 +12,7 @@ import math
 from typing import TypeVar
 
 import torch
+from torch.distributions import ExpTransform, TransformedDistribution, Uniform, constraints
 
 Value = TypeVar("Value", float, torch.Tensor)
 
@@ -111,6 +112,33 @@ def electronic_severity(sigma: Value, sigma0: float = SIGMA0) -> Value:
         5.0
     """
     return sigma / sigma0
+
+
+class LogUniform(TransformedDistribution):
+    """Severities whose logarithm is uniform: as many per octave at the low end as at the high.
+
+    A uniform range of severities spends its draws at the top: over (0, 10) four fifths of them
+    lie above 2.
+
+    Args:
+        low: least severity, above 0.
+        high: greatest severity.
+
+    Raises:
+        ValueError: not 0 < low < high < infinity.
+
+    Example:
+        >>> float(LogUniform(0.5, 8.0).icdf(torch.tensor(0.5)))
+        2.0
+    """
+
+    arg_constraints = {"low": constraints.positive, "high": constraints.positive}  # noqa: RUF012
+
+    def __init__(self, low: float, high: float) -> None:
+        if not 0 < low < high < math.inf:
+            raise ValueError(f"LogUniform must have 0 < low < high < infinity, got {low}, {high}")
+        self.low, self.high = torch.tensor(float(low)), torch.tensor(float(high))
+        super().__init__(Uniform(math.log(low), math.log(high)), [ExpTransform()])
 
 
 def _ratio(numerator: float | Value, denominator: Value) -> Value:

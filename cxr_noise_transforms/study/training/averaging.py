@@ -24,7 +24,8 @@ class WeightAveraging:
 
     Args:
         network: to average, without a wrapper for distributed training.
-        start: first epoch that counts, from 1. Early stopping may end the training before.
+        start: first epoch that counts, from 1; ``None`` averages nothing. Early stopping may end
+            the training before.
         path: file of the averaged weights, a state dict.
         loader: training films.
 
@@ -36,10 +37,10 @@ class WeightAveraging:
     """
 
     def __init__(
-        self, network: nn.Module, start: int, path: str | Path, loader: Iterable[Any]
+        self, network: nn.Module, start: int | None, path: str | Path, loader: Iterable[Any]
     ) -> None:
-        if start < 1:
-            raise ValueError(f"swa_start must be an epoch, at least 1, got {start}")
+        if start is not None and start < 1:
+            raise ValueError(f"swa_start must be an epoch, at least 1, or null, got {start}")
         self.start = start
         self.path = Path(path)
         self.network = network
@@ -53,11 +54,13 @@ class WeightAveraging:
 
     def attach(self, engine: Engine) -> None:
         """Average after every epoch, save after the last."""
+        if self.start is None:
+            return
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._update)
         engine.add_event_handler(Events.COMPLETED, self._save)
 
     def _update(self, engine: Engine) -> None:
-        if engine.state.epoch >= self.start:
+        if engine.state.epoch >= (self.start or 1):
             self.average.update_parameters(self.network)
 
     def _save(self, engine: Engine) -> None:

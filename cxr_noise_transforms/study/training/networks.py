@@ -60,8 +60,9 @@ def segmentation_network(
                 f"got {encoder!r}"
             ) from None
     if encoder_weights not in (None, "none", "imagenet"):
-        # an encoder's own file holds a classifier that a segmentation network has not
-        _load(network.encoder, Path(encoder_weights), f"encoder {encoder}", drop=("fc.",))
+        # smp keeps a timm network inside of its encoder
+        inner = network.encoder.model if encoder.startswith("tu-") else network.encoder
+        _load(inner, Path(encoder_weights), f"encoder {encoder}", headless=True)
     return network
 
 
@@ -101,7 +102,7 @@ def classification_network(
     if pretrained not in (None, "none", "imagenet"):
         head = network.get_classifier()
         heads = [name for name, module in network.named_modules() if module is head]
-        _load(network, Path(pretrained), arch, drop=tuple(f"{name}." for name in heads), keep=True)
+        _load(network, Path(pretrained), arch, own=tuple(f"{name}." for name in heads))
     return network
 
 
@@ -125,11 +126,14 @@ def _load(
     network: nn.Module,
     path: Path,
     description: str,
-    drop: tuple[str, ...] = (),
+    own: tuple[str, ...] = (),
     *,
-    keep: bool = False,
+    headless: bool = False,
 ) -> None:
-    """Load a state dict without what ``drop`` names; ``keep`` the network's own values of it."""
+    """Load a state dict; what ``own`` names stays as it is in the network.
+
+    A ``headless`` network lacks whole parts of the file, such as a classifier.
+    """
     if not path.is_file():
         raise FileNotFoundError(
             f"weights {path} " + ("are a folder" if path.is_dir() else "do not exist")
@@ -144,10 +148,11 @@ def _load(
     expected = network.state_dict()
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
         raise ValueError(f"weights {path} must hold a state dict, got {type(weights).__name__}")
-    weights = {name: value for name, value in weights.items() if not name.startswith(drop)}
-    if keep:
-        own = {name: value for name, value in expected.items() if name.startswith(drop)}
-        weights = {**weights, **own}
+    kept = {name: value for name, value in expected.items() if name.startswith(own)}
+    weights = {name: value for name, value in weights.items() if not name.startswith(own)} | kept
+    if headless:
+        parts = {name.split(".")[0] for name in expected}
+        weights = {name: value for name, value in weights.items() if name.split(".")[0] in parts}
     wrong = [
         name
         for name in expected.keys() | weights.keys()

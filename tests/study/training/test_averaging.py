@@ -58,5 +58,7 @@ def test_an_average_that_never_began_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("start", [0, -1])
 def test_a_start_before_the_first_epoch_is_refused(tmp_path: Path, start: int) -> None:
-    with pytest.raises(ValueError, match=f"swa_start must be an epoch, at least 1, got {start}"):
+    with pytest.raises(
+        ValueError, match=f"swa_start must be an epoch, at least 1, or null, got {start}"
+    ):
         WeightAveraging(nn.Linear(1, 1), start, tmp_path / "model_swa.pt", [])
