@@ -44,7 +44,7 @@ BUNDLE = Path(__file__).parent / "bundles" / "classification"
 METRICS = ("auroc", "accuracy", "brier")
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
-        "size": [48, 40, 32],
+        "size": [48, 32],
         "pretrained": "none",
         "epochs": 8,
         "swa_start": None,
@@ -121,7 +121,7 @@ def command_line() -> argparse.Namespace:
     add("--findings", nargs="+", default=list(FIVE), metavar="NAME", help="default: the five")
     add("--policies", nargs="+", choices=POLICIES, metavar="NAME",
         default=["flip", "ignore", "zeros", "ones", "self-trained", "multi-class"],
-        help=f"of uncertain labels, the first against the others: {' '.join(POLICIES)}")  # fmt: skip
+        help=f"the others are compared with the first: {', '.join(POLICIES)}")  # fmt: skip
     add("--flip-probability", type=_probability, default=0.5, metavar="P|prevalence",
         help="that a flipped label is 1; prevalence: that of the certain labels")  # fmt: skip
     add("--views", nargs="+", choices=("frontal", "lateral"), default=["frontal"],
@@ -137,6 +137,8 @@ def command_line() -> argparse.Namespace:
         parser.error("--policies must name each policy once")
     if "frontal" not in chosen.views:
         parser.error("--views must hold frontal")
+    if "lateral" in chosen.views and not chosen.data:
+        parser.error("--views lateral needs --data: phantoms are frontal")
     if min(chosen.photons) <= 0:
         parser.error("--photons must be positive")
     return chosen
@@ -243,7 +245,11 @@ def joined(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _probability(text: str) -> float | str:
-    return text if text == "prevalence" else float(text)
+    if text == "prevalence":
+        return text
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1 or prevalence, got {text}")
+    return float(text)
 
 
 if __name__ == "__main__":
