@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from cxr_noise_transforms import quantum_severity
+from cxr_noise_transforms.study.columns import UNDEGRADED
 from cxr_noise_transforms.study.command.options import (
     carry_out,
     films_of,
@@ -197,6 +199,9 @@ def report(
     by_policy = joined({policy: of_studies[Training(policy, sizes[0])] for policy in policies})
     by_size = joined({f"{size} px": of_studies[Training(policies[0], size)] for size in sizes})
     axes = {f"Policies at {sizes[0]} px": by_policy, f"Sizes, policy {policies[0]}": by_size}
+    if len(sizes) > 1:
+        once = reduced(sweep_of(first, chosen, out), chosen.arch[0], sizes)
+        axes[f"Films reduced and brought back to {sizes[0]} px"] = by_study(once, chosen.combine)
     lateral = Training(policies[0], sizes[0], "lateral")
     if lateral in best:
         both = ensemble([best[first], best[lateral]], "both views", chosen.combine)
@@ -222,6 +227,17 @@ def report(
     }
     title = f"Five findings, uncertain labels, small films: {films_of(chosen)}"
     return [picture, *write_report_of_findings(out, find(by_policy), title, about, more=sections)]
+
+
+def reduced(sweep: Sweep, arch: str, sizes: Sequence[int]) -> pd.DataFrame:
+    """The first network on films that have lost resolution: the same size, fewer true pixels."""
+    names = {f"resolution={sizes[0] / size:.6g}": f"of {size} px" for size in sizes[1:]}
+    content = sweep.evaluation(arch).parser.get_parsed_content
+    out = sweep.out / arch / "reduced"
+    how = {"cells": [(0.0, 0.0)], "degradations": [UNDEGRADED, *names]}
+    table = sweep.stress(arch, content("network"), content, out, **how)
+    network = table.degradation.map({UNDEGRADED: f"of {sizes[0]} px", **names})
+    return table.assign(network=network, degradation=UNDEGRADED)
 
 
 def compared(table: pd.DataFrame, name: str) -> list[Block]:

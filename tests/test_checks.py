@@ -41,7 +41,9 @@ IMAGES = (
 
 NOT_NEGATIVE = r"s[qe] must be finite and not negative, got"
 BOTH_ENDS = r"both ends of s[qe] must be finite and not negative, got"
-A_NUMBER = r"s[qe] must be a number, a range \(low, high\) or a tensor \(B,\), got"
+A_NUMBER = (
+    r"s[qe] must be a number, a range \(low, high\), a tensor \(B,\) or a torch distribution, got"
+)
 
 # refused by the module when it is made, and by the function when it is called
 SEVERITIES = (

@@ -1,5 +1,15 @@
 from .evaluation.cells import read_table
-from .evaluation.stress import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
+from .evaluation.degradations import Contrast, Resolution
+from .evaluation.grid import IMAGENET_C, MEDMNIST_C_CHEST
+from .evaluation.stress import stress_test
 from .report.page import write_report_of_table
 
-__all__ = ["IMAGENET_C", "MEDMNIST_C_CHEST", "read_table", "stress_test", "write_report_of_table"]
+__all__ = [
+    "IMAGENET_C",
+    "MEDMNIST_C_CHEST",
+    "Contrast",
+    "Resolution",
+    "read_table",
+    "stress_test",
+    "write_report_of_table",
+]

@@ -125,7 +125,12 @@ def test_findings_are_learned_by_policy_and_size(tmp_path: Path) -> None:
     folders = ["flip-33px-frontal", "flip-40px-frontal", "self-trained-40px-frontal"]
     assert sorted(table.network.unique()) == folders
     page = (written[0].parent / "report.md").read_text()
-    for title in ("Policies at 40 px", "Sizes, policy flip", "Where the network looks"):
+    for title in (
+        "Policies at 40 px",
+        "Sizes, policy flip",
+        "Films reduced and brought back to 40 px",
+        "Where the network looks",
+    ):
         assert f"## {title}" in page
         assert title in done.stdout or title.startswith("Where")
     assert "blank labels count as 0" in done.stdout

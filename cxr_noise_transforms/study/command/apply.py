@@ -2,12 +2,13 @@
 
 cxr-noise apply FILMS NOISY --sq 4 --seed 0
 cxr-noise apply FILMS NOISY --sq 0,4 --se 0,1 --bits 8      a severity of its own for every film
+cxr-noise apply FILMS NOISY --sq 4 --domain log --decades 2  counted in exposure, shown as its log
 cxr-noise apply FILMS AGAIN --replay NOISY/applied.json      the same films again, bit for bit
 
-Films keep their size, their name and, as grey PNG, their 8 or 16 bits; others become 8-bit PNG. A
-film's noise belongs to its name and the seed. Full scale is 255 or 65535: stretch 12-bit films
-before. Nothing is overwritten; the same command goes on after an interruption. Exits with 1 if a
-film could not be made.
+Films keep their size, their name and, as grey PNG, their 8 or 16 bits; others become 8-bit PNG.
+DICOM films become DICOM with the same attributes and an identity of their own. A film's noise
+belongs to its name and the seed. Nothing is overwritten; the same command goes on after an
+interruption. Exits with 1 if a film could not be made.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from .terminal import say_written
 
 if TYPE_CHECKING:
     from cxr_noise_transforms.study.films.noisy import Applied
+
+_DOMAINS = ("display", "linear", "log")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,6 +60,8 @@ def _apply(chosen: argparse.Namespace) -> Applied:
         bits=chosen.bits,
         levels=chosen.levels,
         seed=chosen.seed or 0,
+        domain=chosen.domain,
+        decades=chosen.decades or 2.0,
         workers=chosen.workers,
     )
 
@@ -76,12 +81,14 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--levels", type=count, metavar="N",
         help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add("--seed", type=int, help="of the noise; default: 0")
+    add("--domain", choices=_DOMAINS, help="of the photons; default: what DICOM says, or display")
+    add("--decades", type=float, help="of the log domain, black to white; default: 2")
     add("--replay", type=Path, metavar="FILE", help="record that has all of the above")
     add("--workers", type=count, default=cpu_count(), help="threads")
     chosen = parser.parse_args(arguments)
-    settings = (chosen.sq, chosen.se, chosen.bits, chosen.levels, chosen.seed)
-    if chosen.replay and settings != (None,) * 5:
-        parser.error("--replay FILE holds sq, se, bits, levels and seed: leave their options out")
+    settings = ("sq", "se", "bits", "levels", "seed", "domain", "decades")
+    if chosen.replay and any(getattr(chosen, name) is not None for name in settings):
+        parser.error(f"--replay FILE holds {', '.join(settings)}: leave their options out")
     if not (chosen.replay or chosen.sq or chosen.se):
         parser.error("--sq or --se must be above 0, or --replay given")
     return chosen

@@ -1,6 +1,6 @@
 """Check the films of a data folder before they are used, and write their split as a MONAI datalist.
 
-cxr-noise check DIR
+cxr-noise check DIR      a data set, or a folder of films: what DICOM headers say is printed
 cxr-noise check DIR --organs lungs-heart --out split.json      of the Landmark dataset
 cxr-noise check DIR --pair "Effusion / Edema" --out split.json      of ChestX-ray14
 cxr-noise check DIR --out split.json      of CheXpert, its five findings
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from cxr_noise_transforms.study.films.splits import Split
 
 _ORGANS = ("lungs", "heart", "lungs-heart")
-_NAMES = {"Landmark": "the Landmark dataset", "CheXpert": "CheXpert"}
+_NAMES = {
+    "landmark": "the Landmark dataset",
+    "chestxray14": "ChestX-ray14",
+    "chexpert": "CheXpert",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,17 +37,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     chosen = parser.parse_args(arguments)
     start = time.monotonic()
-    from cxr_noise_transforms.study.films.check import Report, check, datalist, dataset_of
+    from cxr_noise_transforms.study.films.check import Report, check, datalist, layout_of
 
     report, parts = Report(), None
     try:
-        dataset = dataset_of(chosen.data_dir)
-        _check_task(chosen, parser, dataset)
+        layout = layout_of(chosen.data_dir)
+        _check_task(chosen, parser, layout)
         report = check(
             chosen.data_dir, seed=chosen.seed, workers=chosen.workers, levels=chosen.levels
         )
         if not report.problems and (chosen.out or chosen.organs or chosen.pair):
-            organs = (chosen.organs or "lungs") if dataset == "Landmark" else None
+            organs = (chosen.organs or "lungs") if layout == "landmark" else None
             parts = datalist(_split(chosen, organs), organs)
             sizes = ", ".join(f"{part} {len(films)}" for part, films in parts.items())
             report.facts.append(f"{organs or chosen.pair or 'five findings'}: {sizes}")
@@ -61,14 +65,16 @@ def main(arguments: Sequence[str]) -> int:
     return int(len(report.problems) > 0)
 
 
-def _check_task(chosen: argparse.Namespace, parser: argparse.ArgumentParser, dataset: str) -> None:
-    if chosen.pair and dataset != "ChestX-ray14":
-        instead = ": use --organs" if dataset == "Landmark" else ", whose films need no option"
-        parser.error(f"--pair is for ChestX-ray14, DIR holds {_NAMES[dataset]}{instead}")
-    if chosen.organs and dataset != "Landmark":
-        instead = ": use --pair" if dataset == "ChestX-ray14" else ", whose films need no option"
-        parser.error(f"--organs is for the Landmark dataset, DIR holds {dataset}{instead}")
-    if chosen.out and dataset == "ChestX-ray14" and not chosen.pair:
+def _check_task(chosen: argparse.Namespace, parser: argparse.ArgumentParser, layout: str) -> None:
+    if layout == "films" and (chosen.pair or chosen.organs or chosen.out):
+        parser.error("DIR holds films alone: there is no task to split them for")
+    if chosen.pair and layout != "chestxray14":
+        instead = ": use --organs" if layout == "landmark" else ", whose films need no option"
+        parser.error(f"--pair is for ChestX-ray14, DIR holds {_NAMES[layout]}{instead}")
+    if chosen.organs and layout != "landmark":
+        instead = ": use --pair" if layout == "chestxray14" else ", whose films need no option"
+        parser.error(f"--organs is for the Landmark dataset, DIR holds {_NAMES[layout]}{instead}")
+    if chosen.out and layout == "chestxray14" and not chosen.pair:
         parser.error("--out needs --pair: the films of which findings?")
 
 
@@ -96,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("data_dir", metavar="DIR", type=Path, help="Landmark dataset, ChestX-ray14 or CheXpert")
+    add("data_dir", metavar="DIR", type=Path,
+        help="Landmark dataset, ChestX-ray14, CheXpert, or films")  # fmt: skip
     task = parser.add_mutually_exclusive_group()
     task.add_argument("--organs", choices=_ORGANS, help="task on the Landmark dataset")
     task.add_argument("--pair", metavar="'A / B'", help="task on ChestX-ray14: two findings")

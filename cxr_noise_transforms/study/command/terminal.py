@@ -32,7 +32,8 @@ def in_sentences() -> Iterator[None]:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("cxr_noise_transforms"):
                 raise
-            sys.exit(f"error: {error.name} is needed: pip install 'cxr_noise_transforms[study]'")
+            extra = "dicom" if error.name == "pydicom" else "study"
+            sys.exit(f"error: {error.name} is needed: pip install 'cxr_noise_transforms[{extra}]'")
         except (OSError, TypeError, ValueError) as error:
             sys.exit(f"error: {error}")
 

@@ -6,17 +6,21 @@ networks and measures each of them in every cell.
 
 from .cells import read_table
 from .checkpoint import trained_network
+from .degradations import Contrast, Resolution
+from .grid import IMAGENET_C, MEDMNIST_C_CHEST
 from .inference import LoadOrTell, SaveMasks, SaveScores, TellUnread
 from .measures import MEASURES, Measured
-from .stress import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
+from .stress import stress_test
 from .sweep import Sweep
 
 __all__ = [
     "IMAGENET_C",
     "MEASURES",
     "MEDMNIST_C_CHEST",
+    "Contrast",
     "LoadOrTell",
     "Measured",
+    "Resolution",
     "SaveMasks",
     "SaveScores",
     "Sweep",

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
+from cxr_noise_transforms.study.columns import UNDEGRADED
 from cxr_noise_transforms.study.files import whole_file
+
+from .grid import Measurement
 
 # every other column is text
 _NUMBERS = dict.fromkeys(("sq", "se", "value", "target"), float) | dict.fromkeys(
@@ -29,34 +27,9 @@ def read_table(file: str | Path | IO[bytes]) -> pd.DataFrame:
     """A long table from CSV, packed or not: the numbers and names that were written."""
     # as text first: an image may be named NA, and not every pandas parses the number written
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    return table.replace({"value": {"": "nan"}, "target": {"": "nan"}}).astype(_NUMBERS)
-
-
-def storable(name: str, value: object) -> Any:
-    """A value as a cell's file keeps it: text, numbers, and lists and mappings of them.
-
-    Arrays and tensors are numbers; paths, devices, types and dates are text.
-
-    Raises:
-        TypeError: it is none of these.
-
-    Example:
-        >>> storable("about", {"size": np.int64(512), "file": Path("a.pt"), "mean": torch.ones(2)})
-        {'size': 512, 'file': 'a.pt', 'mean': [1.0, 1.0]}
-    """
-    if isinstance(value, np.ndarray | np.generic | Tensor):
-        return storable(name, value.tolist())
-    if value is None or isinstance(value, int | float | str):
-        return value
-    if isinstance(value, list | tuple | range):
-        return [storable(name, one) for one in value]
-    if isinstance(value, Mapping):
-        return {str(key): storable(f"{name}[{key!r}]", one) for key, one in value.items()}
-    if isinstance(value, os.PathLike | torch.device | torch.dtype | date):
-        return str(value)
-    raise TypeError(
-        f"{name} must be text, numbers, or lists and mappings of them, got {type(value).__name__}"
-    )
+    table = table.replace({"value": {"": "nan"}, "target": {"": "nan"}}).astype(_NUMBERS)
+    # tables of before it was measured lack the column
+    return table if "degradation" in table else table.assign(degradation=UNDEGRADED)
 
 
 @dataclass(frozen=True)
@@ -76,13 +49,13 @@ class CellStore:
     config: Mapping[str, Any]
     provenance: Mapping[str, Any]
 
-    def read(self, cell: tuple[float, float], seed: int) -> pd.DataFrame | None:
+    def read(self, one: Measurement) -> pd.DataFrame | None:
         """The cell's table, or ``None`` if it is not finished.
 
         Raises:
             ValueError: the file is of another configuration.
         """
-        path = self.path(cell, seed)
+        path = self.path(one)
         if not path.is_file():
             return None
         head, _, body = path.read_bytes().partition(b"\n")
@@ -100,7 +73,7 @@ class CellStore:
             )
         return read_table(io.BytesIO(body))
 
-    def write(self, cell: tuple[float, float], seed: int, table: pd.DataFrame, images: str) -> None:
+    def write(self, one: Measurement, table: pd.DataFrame, images: str) -> None:
         """Keep a finished cell; ``images`` is the hash of the films that were measured."""
         body = table.to_csv(index=False).encode()
         about = {
@@ -111,17 +84,19 @@ class CellStore:
             "rows": len(table),
             "sha256": _sha256(body),
         }
-        with whole_file(self.path(cell, seed)) as beside:
+        with whole_file(self.path(one)) as beside:
             beside.write_bytes(b"# " + json.dumps(about).encode() + b"\n" + body)
 
-    def images(self, cell: tuple[float, float], seed: int) -> str:
+    def images(self, one: Measurement) -> str:
         """The hash of the films that a finished cell was measured on."""
-        with self.path(cell, seed).open("rb") as file:
+        with self.path(one).open("rb") as file:
             return str(json.loads(file.readline().removeprefix(b"# "))["images_sha256"])
 
-    def path(self, cell: tuple[float, float], seed: int) -> Path:
+    def path(self, one: Measurement) -> Path:
         """The cell's file."""
-        return self.folder / f"sq{cell[0]:.12g}_se{cell[1]:.12g}_seed{seed}.csv"
+        name = f"sq{one.sq:.12g}_se{one.se:.12g}_seed{one.noise_seed}"
+        degraded = "" if one.degradation == UNDEGRADED else f"_{one.degradation}"
+        return self.folder / f"{name}{degraded}.csv"
 
     @property
     def config_hash(self) -> str:

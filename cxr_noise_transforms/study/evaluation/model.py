@@ -65,6 +65,34 @@ def predict(model: Model, image: Tensor) -> Tensor:
     return _tensor(prediction)
 
 
+def pass_front_end(front_end: Model, image: Tensor) -> Tensor:
+    """Noisy images as a front end hands them on.
+
+    Raises:
+        TypeError: what it gives is no tensor.
+        ValueError: it fails on these images, changes their shape, or gives NaN.
+    """
+    try:
+        restored = front_end(image)
+    # it fails on images of another shape in any way
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        raise ValueError(
+            f"the front end refuses images {tuple(image.shape)} ({first_line(error)})"
+        ) from error
+    if not isinstance(restored, Tensor):
+        raise TypeError(f"the front end must give a tensor, got {type(restored).__name__}")
+    if restored.shape != image.shape:
+        raise ValueError(
+            f"the front end must keep the shape of images {tuple(image.shape)}, got "
+            f"{tuple(restored.shape)}"
+        )
+    if restored.isnan().any():
+        raise ValueError("the front end gives NaN")
+    return restored
+
+
 def _send(model: nn.Module, device: torch.device) -> None:
     try:
         model.to(device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import pandas as pd
@@ -16,8 +16,9 @@ from cxr_noise_transforms.study.devices import out_of_memory
 from cxr_noise_transforms.study.predictions import refuse_nan
 
 from .batches import Content, Scale, batches, contents
+from .degradations import Degradation, degraded
 from .measures import Measure
-from .model import Model, predict
+from .model import Model, pass_front_end, predict
 from .tables import gathered, rows_of
 
 
@@ -35,6 +36,13 @@ class Reading(NamedTuple):
     bounded: bool
 
 
+class Noise(NamedTuple):
+    """What makes a film worse: noise, and before it a degradation or none."""
+
+    noise: NoisyBatch
+    degradation: Degradation | None = None
+
+
 @dataclass(frozen=True)
 class Reader:
     """What stays the same from reading to reading.
@@ -46,6 +54,8 @@ class Reader:
         measure: of prediction and label.
         labels: names of the masks or classes; ``None`` for their numbers.
         device: of the model.
+        front_end: what noisy images pass before all else, as it is at work.
+        after: channels and normalisation of what the model sees.
     """
 
     loader: Iterable[Any]
@@ -54,9 +64,11 @@ class Reader:
     measure: Measure
     labels: Sequence[str] | None
     device: torch.device
+    front_end: Model | None = None
+    after: NoisyBatch = field(default_factory=NoisyBatch)
 
     @torch.inference_mode()
-    def read(self, noises: Sequence[NoisyBatch] = ()) -> Reading:
+    def read(self, noises: Sequence[Noise] = ()) -> Reading:
         """Measure every film under every noise; without noises the model is not asked.
 
         Raises:
@@ -83,10 +95,15 @@ class Reader:
         listed = repr(sorted((film, tuple(content)) for film, content in films.items()))
         return Reading(ordered, hashlib.sha256(listed.encode()).hexdigest(), bounded)
 
-    def _measured(self, noise: NoisyBatch, batch: Mapping[str, Any]) -> tuple[Tensor, pd.DataFrame]:
+    def _measured(self, noise: Noise, batch: Mapping[str, Any]) -> tuple[Tensor, pd.DataFrame]:
         try:
-            image, label = noise(batch, self.device)
-            if batch["channels"] > 1 and noise.channels is None:
+            if noise.degradation is not None:
+                batch = {**batch, "image": degraded(batch["image"], noise.degradation)}
+            image, label = noise.noise(batch, self.device)
+            if self.front_end is not None:
+                image = pass_front_end(self.front_end, image)
+            image, _ = self.after({"image": image, "label": label})
+            if batch["channels"] > 1 and self.after.channels is None:
                 image = image.expand(-1, batch["channels"], *image.shape[2:])
             prediction = predict(self.model, image)
             refuse_nan(prediction, batch["id"])

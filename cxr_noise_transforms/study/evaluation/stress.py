@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +15,22 @@ from torch.export import ExportedProgram
 
 from cxr_noise_transforms import LADDER, RadiographicNoise
 from cxr_noise_transforms.monai import NoisyBatch
+from cxr_noise_transforms.study.columns import COLUMNS, UNDEGRADED
 from cxr_noise_transforms.study.devices import usable_device
 from cxr_noise_transforms.study.processes import agreed, rank, wait
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
 
 from .batches import Scale, films_left_out
-from .cells import CellStore, storable
+from .cells import CellStore
+from .degradations import Degradation
+from .grid import Cell, Measurement, measurements, named_degradations
 from .identity import fingerprint
 from .measures import Measure, measure_of
 from .model import Model, at_work
-from .reading import Reader
-from .tables import COLUMNS
+from .reading import Noise, Reader
+from .storable import storable
 
-Cell = tuple[float, float]
-
-# strengths of common corruption sets in this package's units: sq = sqrt(N0 / photons) for their
-# shot noise, se = sigma / SIGMA0 for their Gaussian noise; Hendrycks and Dietterich 2019
-# (arXiv:1903.12261) and Di Salvo et al. 2024 (arXiv:2406.17536, chest)
-IMAGENET_C: tuple[Cell, ...] = (
-    (0.0, 0.0),
-    *((float((1000 / photons) ** 0.5), 0.0) for photons in (60, 25, 12, 5, 3)),
-    *((0.0, sigma) for sigma in (0.8, 1.2, 1.8, 2.6, 3.8)),
-)
-MEDMNIST_C_CHEST: tuple[Cell, ...] = (
-    (0.0, 0.0),
-    *((float((1000 / photons) ** 0.5), 0.0) for photons in (60, 25, 18, 10, 5)),
-    *((0.0, sigma) for sigma in (0.4, 0.8, 1.2, 1.8, 2.6)),
-)
 _DEFAULTS: dict[str, Any] = {"weights": "given", "training_seed": 0}
 
 
@@ -53,6 +42,8 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     labels: Iterable[str] | None = None,
     cells: Iterable[Cell] = LADDER,
     noise_seeds: Iterable[int] = (0,),
+    degradations: Iterable[str] | Mapping[str, Degradation | None] = (UNDEGRADED,),
+    front_end: Model | None = None,
     outputs: str | None = None,
     uncertain: str | None = None,
     value_range: Sequence[float] | None = None,
@@ -65,6 +56,7 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     about: Mapping[str, Any] | None = None,
     cells_at_once: int = 1,
     share: tuple[int, int] = (0, 1),
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Measure a model at every severity and noise seed.
 
@@ -96,6 +88,12 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
         labels: names of the mask channels or classes; default: their numbers.
         cells: severities ``(sq, se)``; one that is named twice is measured once.
         noise_seeds: repetitions of the noise.
+        degradations: what else is wrong with the film, before the noise, in every cell: names such
+            as ``"contrast=0.5"``, ``"resolution=2"`` and ``"none"`` (see :func:`degradation_of`),
+            or a mapping from names of your own to callables.
+        front_end: any callable, such as a denoiser: noisy images ``(B, 1, H, W)`` to what the model
+            sees in their place, before ``channels``, ``mean`` and ``std``. A module is put on the
+            device and in evaluation mode.
         outputs: what the model gives to a named task, ``"logits"`` or ``"probabilities"``;
             default: logits, and a warning where nothing speaks for them.
         uncertain: ``"ignore"`` leaves labels of -1 out, as missing ones (NaN) are.
@@ -111,6 +109,7 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
             and ``measure`` are your word for their content.
         cells_at_once: cells measured in one reading of the loader.
         share: ``(i, n)``: only the i-th of n shares of the cells, from 0, for jobs that run apart.
+        progress: say how far it is.
 
     Returns:
         The long table: one row per cell, noise seed, image, label and metric, with the columns
@@ -139,35 +138,45 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     about = {"task": kind, "network": _name(model), **storable("about", about or {})}
     noise: dict[str, Any] = {"value_range": list(value_range or (0.0, 1.0)), "bits": bits}
     after: dict[str, Any] = {"channels": channels, "mean": mean, "std": std}
-    todo = _grid(cells, noise_seeds, share)
+    known_degradations = named_degradations(degradations)
+    todo = measurements(cells, noise_seeds, known_degradations, share)
     noises = {
-        ((sq, se), seed): NoisyBatch(RadiographicNoise(sq, se, **noise), seed=seed, **after)
-        for (sq, se), seed in todo
+        one: Noise(
+            NoisyBatch(RadiographicNoise(one.sq, one.se, **noise), seed=one.noise_seed),
+            known_degradations[one.degradation],
+        )
+        for one in todo
     }
     if cells_at_once < 1:
         raise ValueError(f"cells_at_once must be at least 1, got {cells_at_once}")
-    store: CellStore | None = None
+    stores: dict[str, CellStore] = {}
     unknown: dict[str, str] = {}
     if out is not None:
-        known, unknown = _identity(model, task, about)
         given = {"labels": labels, "outputs": outputs or "logits", "uncertain": uncertain}
-        config = storable("setting", {**about, **noise, **after, **given, **known})
-        # what differs between processes, as a number of a device, is no difference of the model
-        store = CellStore(Path(out), agreed(config), provenance(device))
-    tables = {one: store.read(*one) for one in todo} if store else dict.fromkeys(todo)
+        roles = {"model": model, "measure": task} | _given("front_end", front_end)
+        known, unknown = _identity(roles, about)
+        for degradation, worse in known_degradations.items():
+            what, why = _identity(_given("degradation", worse), about)
+            unknown |= why
+            config = storable("setting", {**about, **noise, **after, **given, **known, **what})
+            # what differs between processes, as a number of a device, is no difference of the model
+            stores[degradation] = CellStore(Path(out), agreed(config), provenance(device))
+    tables = {one: stores[one.degradation].read(one) if stores else None for one in todo}
     # another job may finish a cell between two processes' looks
     missing = agreed([one for one, table in tables.items() if table is None])
     finished = [one for one in todo if one not in missing]
     _check_known(unknown, out, reused=bool(finished))
     _check_loader(loader, len(range(0, len(missing), cells_at_once)) + bool(finished))
-    films = {store.images(*one) for one in finished} if store else set()
+    films = {stores[one.degradation].images(one) for one in finished}
     scale = Scale(None if value_range is None else tuple(value_range), bits)
-    name = " ".join(str(about[key]) for key in ("network", "weights") if key in about)
     with (
         at_work(model, device) as ready,
-        Progress(name, len(todo), "cell", done=len(finished), hidden=rank() != 0) as progress,
+        at_work(front_end, device) if front_end is not None else nullcontext() as before,
+        Progress(
+            _title(about), len(todo), "cell", done=len(finished), hidden=not progress or rank() != 0
+        ) as told,
     ):
-        reader = Reader(loader, scale, ready, measure, labels, device)
+        reader = Reader(loader, scale, ready, measure, labels, device, before, NoisyBatch(**after))
         if finished:
             films.add(reader.read().films)
             _check_one_set(films, out)
@@ -178,43 +187,30 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
             _check_one_set(films, out)
             if start == 0 and found.bounded and outputs is None and isinstance(task, str):
                 _warn_of_probabilities(group)
-            for ((sq, se), seed), rows in zip(group, found.tables, strict=True):
-                constant = {**_DEFAULTS, **about, "sq": float(sq), "se": float(se)}
-                constant["noise_seed"] = seed
+            for one, rows in zip(group, found.tables, strict=True):
+                constant = {**_DEFAULTS, **about, **one._asdict()}
                 columns = {name: constant[name] for name in COLUMNS if name in constant}
-                tables[(sq, se), seed] = table = rows.assign(**columns)[list(COLUMNS)]
-                if store is not None and rank() == 0:
-                    store.write((sq, se), seed, table, found.films)
-                progress.step(f"sq={sq:g}, se={se:g}, noise seed {seed}")
+                tables[one] = table = rows.assign(**columns)[list(COLUMNS)]
+                if stores and rank() == 0:
+                    stores[one.degradation].write(one, table, found.films)
+                told.step(one.words)
     # a rank that looks for the files finds what the first has written
     wait()
     empty = pd.DataFrame(columns=list(COLUMNS))
     return pd.concat(tables.values(), ignore_index=True) if tables else empty
 
 
-def _grid(
-    cells: Iterable[Cell], noise_seeds: Iterable[int], share: tuple[int, int]
-) -> list[tuple[Cell, int]]:
-    """Every cell and noise seed of this share, once."""
-    if not 0 <= share[0] < share[1]:
-        raise ValueError(f"share must be (i, n) with i from 0 to n - 1, got {share}")
-    pairs = [storable("cells", cell) for cell in cells]
-    for pair in pairs:
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise ValueError(f"cells must be pairs (sq, se), got {pair}")
-    every = [((sq, se), storable("noise_seeds", seed)) for seed in noise_seeds for sq, se in pairs]
-    if not every:
-        raise ValueError("cells and noise_seeds must hold at least one each")
-    return list(dict.fromkeys(every[share[0] :: share[1]]))
+def _given(role: str, thing: object | None) -> dict[str, Any]:
+    return {} if thing is None else {role: thing}
 
 
 def _identity(
-    model: Model | ExportedProgram, task: str | Measure, about: Mapping[str, Any]
+    roles: Mapping[str, Any], about: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Content of model and measure as far as it is known, and why it is not."""
+    """Content of what plays a role in the result as far as it is known, and why it is not."""
     known: dict[str, Any] = {}
     unknown = {}
-    for role, thing in (("model", model), ("measure", task)):
+    for role, thing in roles.items():
         if role in about:
             continue
         try:
@@ -259,14 +255,17 @@ def _check_one_set(films: set[str], out: str | Path | None) -> None:
         )
 
 
-def _warn_of_probabilities(group: Sequence[tuple[Cell, int]]) -> None:
+def _warn_of_probabilities(group: Sequence[Measurement]) -> None:
     if rank() == 0:
-        (sq, se), _ = group[0]
         warnings.warn(
-            f"all predictions from sq={sq:g}, se={se:g} on lie in [0, 1] and are taken for logits: "
+            f"all predictions from {group[0].words} on lie in [0, 1] and are taken for logits: "
             "say outputs='probabilities' if that is what they are, outputs='logits' if not",
             stacklevel=3,
         )
+
+
+def _title(about: Mapping[str, Any]) -> str:
+    return " ".join(str(about[key]) for key in ("network", "weights") if key in about)
 
 
 def _name(model: Model | ExportedProgram) -> str:

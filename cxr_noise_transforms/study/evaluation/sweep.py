@@ -9,8 +9,8 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,16 @@ from cxr_noise_transforms import LADDER
 from cxr_noise_transforms.study.devices import usable_device
 from cxr_noise_transforms.study.files import alone_in, whole_file
 from cxr_noise_transforms.study.processes import (
-    REFUSALS,
     agreed,
     rank,
-    said_in_worker,
     wait,
     world,
 )
 from cxr_noise_transforms.study.provenance import provenance
 
+from .batches import Later
+from .errors import own_errors
+from .model import Model
 from .records import FILMS, bind_to_films, check_record, split_hash
 from .stress import stress_test
 
@@ -60,8 +61,7 @@ class Sweep:
         noise_seeds: repetitions of the noise.
         cells_at_once: cells measured in one reading of the films.
         share: ``(i, n)``: measure only the i-th of n shares of the cells, and write no tables.
-        variant: configurations of the bundle on top of its own: ``"findings"`` for
-            ``train_findings.yaml`` and ``evaluate_findings.yaml``.
+        variant: of the bundle: ``train_<variant>.yaml`` and so on lie on top of its own files.
     """
 
     bundle: Path
@@ -83,10 +83,9 @@ class Sweep:
         """Train and measure what is not finished yet.
 
         Returns:
-            The long table (see :func:`stress_test`) of these
-            networks, each with its best and its averaged weights; also written to
-            ``per_image.csv``, with settings, versions and machine in ``run.json``. A classifier's
-            scores of the clean validation films are in ``validation.csv``.
+            The long table (see :func:`stress_test`) of these networks, each with its best and its
+            averaged weights; also written to ``per_image.csv``, with settings, versions and
+            machine in ``run.json``. Scores of clean validation films are in ``validation.csv``.
 
         Raises:
             ConnectionError: pretrained weights are out of reach.
@@ -133,16 +132,15 @@ class Sweep:
         return self._workflow("evaluate", arch, handlers=[], checkpoint=checkpoint, part=part)
 
     def clean_scores(self, arch: str, part: str) -> pd.DataFrame:
-        """The long table of a trained network's best weights on one part of the films, clean."""
+        """The long table of a trained network's best weights on the films of "train" or "val"."""
         with own_errors():
-            table = self._measure(arch, "best", part)
-        return table[(table.sq == 0) & (table.se == 0)]
+            return self._measure(arch, "best", part)
 
     def _train(self, arch: str) -> None:
         folder = self.out / arch
         record, model = folder / "training.json", folder / CHECKPOINTS["best"]
         if record.is_file() and model.is_file():
-            check_record(folder, self._settings())
+            check_record(folder, self.settings())
             self._bind_to_films(self.evaluation(arch), folder, anew=False)
             if rank() == 0:
                 print(f"  trained already: {model}")  # noqa: T201
@@ -187,7 +185,7 @@ class Sweep:
             "best_epoch": evaluator.state.best_metric_epoch,
             "best_validation_loss": evaluator.state.best_metric,
             "averaged_epochs": averaging.epochs,
-            "settings": self._settings(),
+            "settings": self.settings(),
             "split_sha256": split_hash(folder),
             **provenance(trainer.state.device),
         }
@@ -196,29 +194,51 @@ class Sweep:
                 beside.write_text(json.dumps(about, indent=1))
         wait()
 
-    def _measure(self, arch: str, weights: str, part: str) -> pd.DataFrame:
-        content = self.evaluation(arch, weights, part).parser.get_parsed_content
-        clean = part != "test"
+    def stress(
+        self, arch: str, model: Model, content: Callable[[str], Any], out: Path, **how: Any
+    ) -> pd.DataFrame:
+        """A model in some cells, on the films of an evaluation.
+
+        Args:
+            arch: name of the network in the table.
+            model: grey films in three equal channels to logits.
+            content: what the evaluation's bundle makes of its keys.
+            out: folder of the finished cells.
+            **how: as in :func:`stress_test`; ``about`` is added to what is known of the sweep.
+        """
+        about = {
+            "task": self.task,
+            "network": arch,
+            "training_seed": self.options["seed"],
+            "size": self.options["size"],
+            **how.pop("about", {}),
+        }
         return stress_test(
-            content("network"),
-            _Later(lambda: content("dataloader")),
+            model,
+            Later(lambda: content("dataloader")),
             self.measure,
             outputs="logits",
             labels=self.labels,
-            cells=[(0.0, 0.0)] if clean else self.cells,
-            noise_seeds=[0] if clean else self.noise_seeds,
             channels=3,
             device=content("device"),
-            out=self.out / arch / _MEASURED[part] / weights,
+            out=out,
             cells_at_once=self.cells_at_once,
+            about=about,
+            **how,
+        )
+
+    def _measure(self, arch: str, weights: str, part: str) -> pd.DataFrame:
+        content = self.evaluation(arch, weights, part).parser.get_parsed_content
+        clean = part != "test"
+        return self.stress(
+            arch,
+            content("network"),
+            content,
+            self.out / arch / _MEASURED[part] / weights,
+            cells=[(0.0, 0.0)] if clean else self.cells,
+            noise_seeds=[0] if clean else self.noise_seeds,
             share=(0, 1) if clean else self.share,
-            about={
-                "task": self.task,
-                "network": arch,
-                "weights": weights,
-                "training_seed": self.options["seed"],
-                "size": self.options["size"],
-            },
+            about={"weights": weights},
         )
 
     def _workflow(self, name: str, arch: str, **overrides: Any) -> ConfigWorkflow:
@@ -252,26 +272,26 @@ class Sweep:
             pd.concat(tables, ignore_index=True).to_csv(beside, index=False)
 
     def _write_run(self, architectures: Sequence[str]) -> None:
-        records = {
-            arch: json.loads((self.out / arch / "training.json").read_text())
-            for arch in architectures
-        }
+        files = {arch: self.out / arch / "training.json" for arch in architectures}
+        records = {arch: json.loads(file.read_text()) for arch, file in files.items()}
         for record in records.values():
             del record["settings"], record["split_sha256"]
         run = {
             "task": self.task,
-            "settings": self._settings(),
+            "settings": self.settings(),
             "networks": records,
             **provenance(usable_device(self.device)),
         }
         with whole_file(self.out / "run.json") as beside:
             beside.write_text(json.dumps(run, indent=1))
 
-    def _settings(self) -> dict[str, Any]:
-        # a folder's place on one machine means nothing on another
-        folder = self.options["dataset_dir"]
-        name = "phantom" if folder is None else Path(folder).resolve().name
-        settings = {**self.options, **self.training, "dataset_dir": name}
+    def settings(self) -> dict[str, Any]:
+        """By what a finished training is known."""
+        settings = {**self.options, **self.training}
+        # a place on one machine means nothing on another
+        for name in {"dataset_dir", "encoder_weights", "pretrained", "teacher"} & settings.keys():
+            settings[name] = settings[name] and Path(settings[name]).resolve().name
+        settings["dataset_dir"] = settings["dataset_dir"] or "phantom"
         return dict(json.loads(json.dumps(settings)))
 
     def _bind_to_films(self, workflow: ConfigWorkflow, folder: Path, *, anew: bool) -> None:
@@ -279,30 +299,3 @@ class Sweep:
             content = workflow.parser.get_parsed_content
             films = content("split")["train"] + content("split")["val"]
             bind_to_films(folder, films, content("load_film"), anew=anew)
-
-
-class _Later:
-    """A loader that reads its films when somebody asks for them."""
-
-    def __init__(self, make: Callable[[], Iterable[Any]]) -> None:
-        self.make = make
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.make())
-
-
-@contextmanager
-def own_errors() -> Iterator[None]:
-    """What this package refused, without the layers that MONAI's configuration wraps it in."""
-    try:
-        yield
-    except RuntimeError as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            said = said_in_worker(cause)
-            if said is not None and said[0] in REFUSALS:
-                raise REFUSALS[said[0]](said[1]) from None
-            if said is None and isinstance(cause, tuple(REFUSALS.values())):
-                raise cause from None
-            cause = cause.__cause__
-        raise

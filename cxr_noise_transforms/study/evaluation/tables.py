@@ -14,11 +14,6 @@ from cxr_noise_transforms.study.processes import world
 from .batches import Content
 from .measures import Measured
 
-COLUMNS = (
-    "task", "network", "weights", "training_seed", "sq", "se", "noise_seed",
-    "image", "patient", "source", "label", "metric", "value", "target",
-)  # fmt: skip
-
 
 def rows_of(
     measured: Mapping[str, Measured], batch: Mapping[str, Any], labels: Sequence[str] | None

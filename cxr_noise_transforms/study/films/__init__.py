@@ -5,6 +5,7 @@ into tensors. Films are split by patient before anything learns from them.
 """
 
 from .cache import cached
+from .carried import Carried, carried_noise
 from .chestxray14 import PAIRS, LoadLabelledFilm, classification_films
 from .chexpert import FIVE, LoadStudyFilm, chexpert_films
 from .folders import LabelledFolder, LoadFolderFilm, MaskedFolder, folder_films
@@ -22,6 +23,7 @@ __all__ = [
     "PAIRS",
     "POLICIES",
     "ApplyPolicy",
+    "Carried",
     "Film",
     "LabelledFolder",
     "LoadFolderFilm",
@@ -31,6 +33,7 @@ __all__ = [
     "MaskedFolder",
     "apply_noise",
     "cached",
+    "carried_noise",
     "chest_phantom",
     "chexpert_films",
     "classification_films",

@@ -1,6 +1,7 @@
 """What a data folder holds, whether it can be used, and its split as a MONAI datalist.
 
-The Landmark dataset, ChestX-ray14 and CheXpert are told from each other by the layout.
+The Landmark dataset, ChestX-ray14, CheXpert and a folder of nothing but films are told from each
+other by the layout.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .chestxray14 import (
 )
 from .chexpert import FINDINGS, FIVE, read_chexpert
 from .chexpert import TABLES as CHEXPERT_TABLES
+from .folders import folder_films
 from .labels import UNCERTAIN
 from .landmark import (
     CONTOURS,
@@ -30,6 +32,7 @@ from .landmark import (
     contour_files,
 )
 from .looks import few, look_at
+from .names import is_film
 from .record import Film
 from .splits import Split, split_by_patient
 
@@ -60,48 +63,51 @@ def check(
     """Look at everything in a data folder: its tables, its landmarks, and every film.
 
     Args:
-        data_dir: folder of the Landmark dataset, of ChestX-ray14 or of CheXpert.
+        data_dir: folder of the Landmark dataset, of ChestX-ray14, of CheXpert, or of films alone.
         seed: of the splits that are tried.
         workers: threads that read the films.
         levels: see :func:`read_grey`; where it is needed, the report says so.
 
     Raises:
-        FileNotFoundError: no such folder, or of no such layout.
+        FileNotFoundError: no such folder, or of another layout.
         ValueError: a table is not what it should be.
     """
     root = Path(data_dir)
     report = Report()
     look = {
-        "Landmark": _check_landmark,
-        "ChestX-ray14": _check_chestxray14,
-        "CheXpert": _check_chexpert,
+        "landmark": _check_landmark,
+        "chestxray14": _check_chestxray14,
+        "chexpert": _check_chexpert,
+        "films": _check_films,
     }
-    films = look[dataset_of(root)](root, report, seed)
+    films = look[layout_of(root)](root, report, seed)
     facts, problems = look_at(root, films, workers, levels)
     report.facts += facts
     report.problems += problems
     return report
 
 
-def dataset_of(root: Path) -> str:
-    """Which dataset a folder is laid out as: ``"Landmark"``, ``"ChestX-ray14"``, ``"CheXpert"``.
+def layout_of(root: Path) -> str:
+    """``"landmark"``, ``"chestxray14"``, ``"chexpert"``, or ``"films"`` without their truth.
 
     Raises:
-        FileNotFoundError: no such folder, or of no such layout.
+        FileNotFoundError: no such folder, or nothing of the four.
     """
     if (root / "Images").is_dir() and (root / "landmarks").is_dir():
-        return "Landmark"
+        return "landmark"
     if any((root / table).is_file() for table in TABLES):
-        return "ChestX-ray14"
+        return "chestxray14"
     if all((root / table).is_file() for table in CHEXPERT_TABLES.values()):
-        return "CheXpert"
+        return "chexpert"
     if not root.is_dir():
         raise FileNotFoundError(f"data folder {root} does not exist")
+    if any(is_film(entry) for entry in root.rglob("*")):
+        return "films"
     found = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
     raise FileNotFoundError(
         f"data folder {root} must hold Images/ and landmarks/, as the Landmark dataset, "
-        f"{' or '.join(TABLES)}, as ChestX-ray14, or {' and '.join(CHEXPERT_TABLES.values())}, as "
-        f"CheXpert; found {found}"
+        f"{' or '.join(TABLES)}, as ChestX-ray14, {' and '.join(CHEXPERT_TABLES.values())}, as "
+        f"CheXpert, or films; found {found}"
     )
 
 
@@ -215,6 +221,13 @@ def _check_chexpert(root: Path, report: Report, seed: int) -> list[tuple[Film, s
 def _label_counts(labels: Any) -> str:
     counts = [int((labels == value).sum()) for value in (1, 0, UNCERTAIN)]
     return "/".join(map(str, [*counts, int(labels.isna().sum())]))
+
+
+def _check_films(root: Path, report: Report, _seed: int) -> list[tuple[Film, str]]:
+    """The films of a folder that says nothing about them, not even of whom they are."""
+    films = folder_films(root)
+    report.facts.append(f"folder of {len(films)} films {root}")
+    return [({**film, "patient": None}, "") for film in films]
 
 
 def _describe(films: list[Film], report: Report) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from monai.transforms import Transform
 from PIL import Image, ImageDraw
 
-from .names import called, is_film
+from .names import DICOM, called, is_film
 from .phantom import chest_phantom
 from .reader import read_grey
 from .record import Film, loaded, phantom_films
@@ -178,10 +179,17 @@ def annotated_films(root: Path) -> Iterator[tuple[Film, set[str]]]:
 
     Raises:
         FileNotFoundError: no such folder, or another layout.
-        ValueError: ``clinical.csv`` is not what it should be.
+        ValueError: ``clinical.csv`` is not what it should be, or two images are of one name.
     """
     _check_layout(root)
-    images = sorted(path for path in (root / "Images").iterdir() if is_film(path, (".png",)))
+    folder = (root / "Images").iterdir()
+    images = sorted(path for path in folder if is_film(path, (".png", DICOM)))
+    for one, other in pairwise(images):
+        if one.stem == other.stem:
+            raise ValueError(
+                f"films in {root} must differ in more than their ending, "
+                f"got {one.name} and {other.name}"
+            )
     films = [{"id": image.stem, "image": f"Images/{image.name}"} for image in images]
     sources, patients = _clinical(root, called(films))
     annotated = {

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
 from cxr_noise_transforms.study.progress import Progress
 
 from .landmark import ORGANS, organ_masks
-from .reader import DARK, likely_levels, refuse_oblong, stored_grey
+from .reader import DARK, form, likely_levels, refuse_oblong, said_in_header, stored_grey
 from .record import Film
 
 # masks are drawn with this side to see that they can be
 _SIZE = 64
+# values of an attribute that are printed
+_MANY = 8
 
 
 class _Look(NamedTuple):
@@ -33,6 +33,8 @@ class _Look(NamedTuple):
         full: value of full scale.
         brightest: signal of the brightest pixel, from 0 to 1.
         error: why the film cannot be used.
+        header: what the header says, by attribute, of a DICOM film.
+        doubts: what the file leaves open.
     """
 
     form: str = ""
@@ -42,6 +44,8 @@ class _Look(NamedTuple):
     full: int = 0
     brightest: float = 0.0
     error: str = ""
+    header: Mapping[str, str] = {}
+    doubts: tuple[str, ...] = ()
 
 
 def look_at(
@@ -66,13 +70,15 @@ def look_at(
     usable = [(film, look) for film, look in every if not look.error]
     forms = Counter(look.form for _, look in usable).most_common(8)
     facts = ["images: " + ", ".join(f"{form} {count}" for form, count in forms)]
+    facts += _headers(usable)
     problems = []
     errors = [look.error for _, look in every if look.error]
     if errors:
         problems.append(f"films that cannot be used: {few(errors)}")
     within, across = _copies(usable)
     if within:
-        facts.append(f"identical files of one patient: {few(within)}")
+        known = all(film["patient"] is not None for film, _ in usable)
+        facts.append(f"identical files{' of one patient' * known}: {few(within)}")
     if across:
         problems.append(f"identical files of different patients: {few(across)}")
     problems += _tones(usable, levels)
@@ -93,14 +99,30 @@ def _look(root: Path, levels: int | None, film_and_organs: tuple[Film, str]) -> 
         if organs:
             refuse_oblong(path, stored.values)
             organ_masks(root, film["id"], ORGANS[organs], _SIZE)
-        with Image.open(path) as image:
-            form = f"{image.width} x {image.height} {image.mode}"
+        kind, header = form(path), said_in_header(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except (OSError, ValueError) as error:
         return _Look(error=str(error))
     brightest = int(stored.in_8_bits().max()) / 255
     lowest, highest = int(stored.values.min()), int(stored.values.max())
-    return _Look(form, digest, lowest, highest, stored.full, brightest)
+    seen = (lowest, highest, stored.full, brightest)
+    return _Look(kind, digest, *seen, header=header, doubts=stored.doubts)
+
+
+def _headers(looks: Sequence[tuple[Film, _Look]]) -> Iterator[str]:
+    """What the headers of DICOM films say, and where they leave something open."""
+    headers = [look.header for _, look in looks if look.header]
+    for attribute in headers[0] if headers else ():
+        values = Counter(header[attribute] for header in headers)
+        said = ", ".join(f"{value} ({count})" for value, count in values.most_common(_MANY))
+        others = f", and {len(values) - _MANY} other values" * (len(values) > _MANY)
+        yield f"DICOM {attribute}: {said}{others}"
+    open_in: dict[str, list[str]] = defaultdict(list)
+    for film, look in looks:
+        for doubt in look.doubts:
+            open_in[doubt].append(film["id"])
+    for doubt, films in open_in.items():
+        yield f"DICOM in doubt: {doubt}: {few(films)}"
 
 
 def _copies(looks: Sequence[tuple[Film, _Look]]) -> tuple[list[str], list[str]]:

@@ -7,13 +7,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+DICOM = ".dcm"
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", DICOM)
 
 
 def is_film(entry: Path | os.DirEntry[str], endings: tuple[str, ...] = ENDINGS) -> bool:
     """Whether an entry of a folder is an image file; hidden ones are other programs'."""
     visible = not entry.name.startswith(".")
     return visible and PurePath(entry.name).suffix.lower() in endings and entry.is_file()
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a film is a DICOM file, by its ending."""
+    return path.suffix.lower() == DICOM
 
 
 def called(films: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -6,7 +6,6 @@ file and of the noisy levels: enough to make the same films again, and to know t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -14,17 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
-
-from cxr_noise_transforms import RadiographicNoise, __version__, image_seeds
+from cxr_noise_transforms import LogExposure, RadiographicNoise, __version__, image_seeds
 from cxr_noise_transforms.study.files import alone_in, clear_unfinished, whole_file
 from cxr_noise_transforms.study.progress import Progress
 
+from .exposed import DOMAINS, SETTINGS, Job, digest, expose
 from .folders import folder_films
-from .reader import Stored, bright_grey, stored_grey
+from .names import DICOM, is_dicom
 
 RECORD = "applied.json"
 _VERSION = "cxr_noise_transforms"
@@ -53,12 +48,15 @@ def apply_noise(
     bits: int | None = None,
     levels: int | None = None,
     seed: int = 0,
+    domain: str | None = None,
+    decades: float = 2.0,
     workers: int = 1,
 ) -> Applied:
-    """Write the films of a folder with noise, as PNG of their own size, and the record of it.
+    """Write the films of a folder with noise, of their own size, and the record of it.
 
     Films of more than 8 bits become 16-bit PNG on their own scale, all others 8-bit grey; black is
-    zero in either. A film's seed belongs to its name, the
+    zero in either. DICOM films become DICOM with the same attributes: the noise is put on the
+    pixels as they are stored, before any window. A film's seed belongs to its name, the
     path below ``films`` without ending. A second call goes on where the first one stopped.
 
     Args:
@@ -69,19 +67,27 @@ def apply_noise(
         bits: digitise to 2^bits levels; ``None`` keeps the film's own.
         levels: see :func:`read_grey`.
         seed: from which the films' seeds are made.
+        domain: where photons were counted: ``"display"``, in the grey values; ``"linear"``, in
+            values that follow the beam's intensity; ``"log"``, in an exposure of which they are
+            the logarithm. ``None`` is what a DICOM film's Pixel Intensity Relationship and its
+            sign say, and the display where there are none.
+        decades: of the logarithm, see :class:`LogExposure`.
         workers: threads.
 
     Raises:
         FileNotFoundError: no such folder, or no film in it.
-        ValueError: a severity or ``bits`` is out of range; ``out`` lies in ``films``, or holds
-            something else, or films of other settings or of other files.
+        ValueError: a severity, ``bits``, ``domain`` or ``decades`` is out of range; ``out`` lies in
+            ``films``, or holds something else, or films of other settings or of other files.
     """
     # refuses what no film can be given, before anything is written
     RadiographicNoise(sq, se, bits=bits)
+    LogExposure(decades)
+    if domain not in (None, *DOMAINS):
+        raise ValueError(f"domain must be None or one of {', '.join(DOMAINS)}, got {domain!r}")
     found = _found(films)
     seeds = image_seeds(seed, found).tolist()
     wanted = {film: {"sq": sq, "se": se, "seed": s} for film, s in zip(found, seeds, strict=True)}
-    settings = {"sq": sq, "se": se, "bits": bits, "levels": levels, "seed": seed}
+    settings = dict(zip(SETTINGS, (sq, se, bits, levels, seed, domain, decades), strict=True))
     return _write(found, wanted, settings, Path(films), Path(out), workers)
 
 
@@ -129,25 +135,16 @@ def _write(
         record = _Record(out, settings)
         record.check_films(found, wanted)
         clear_unfinished(out)
+        targets = {
+            film: out / f"{film}{DICOM if is_dicom(found[film]) else '.png'}" for film in wanted
+        }
         jobs = {
-            film: _Job(
-                found[film], out / f"{film}.png", settings["bits"], settings["levels"], asked
-            )
+            film: Job(found[film], targets[film], settings, asked)
             for film, asked in wanted.items()
-            if not (film in record.films and (out / f"{film}.png").is_file())
+            if not (film in record.films and targets[film].is_file())
         }
         failed = _carry_out(jobs, len(wanted), record, workers)
     return Applied(len(record.films), len(wanted) - len(jobs), failed)
-
-
-class _Job(NamedTuple):
-    """One film: from where to where, with what noise, and by what digests it is to be known."""
-
-    source: Path
-    target: Path
-    bits: int | None
-    levels: int | None
-    asked: Mapping[str, Any]
 
 
 class _Record:
@@ -180,7 +177,7 @@ class _Record:
                     f"{self.path.parent} holds film {film}, which is not among the films to be "
                     "made: choose another folder"
                 )
-            if _digest(found[film].read_bytes()) != made["film_sha256"]:
+            if digest(found[film].read_bytes()) != made["film_sha256"]:
                 raise ValueError(
                     f"{self.path.parent} was made of another film {film} than {found[film]}: "
                     "choose another folder"
@@ -206,8 +203,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     try:
         settings = json.loads(path.read_text())
         films = settings.pop("films")
-        whole = settings.keys() == {_VERSION, "sq", "se", "bits", "levels", "seed"} and all(
-            film.keys() == {"sq", "se", "seed", "film_sha256", "noisy_sha256"}
+        whole = settings.keys() == {_VERSION, *SETTINGS} and all(
+            film.keys() == {"sq", "se", "seed", "domain", "film_sha256", "noisy_sha256"}
             for film in films.values()
         )
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -217,7 +214,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     return settings, films
 
 
-def _carry_out(jobs: Mapping[str, _Job], total: int, record: _Record, workers: int) -> list[str]:
+def _carry_out(jobs: Mapping[str, Job], total: int, record: _Record, workers: int) -> list[str]:
     """Do all jobs and note what is finished; the sentences of those that failed."""
     failed = []
     pool = ThreadPoolExecutor(workers)
@@ -237,56 +234,12 @@ def _carry_out(jobs: Mapping[str, _Job], total: int, record: _Record, workers: i
     return failed
 
 
-def _attempt(job: _Job) -> dict[str, Any] | str:
+def _attempt(job: Job) -> dict[str, Any] | str:
     try:
-        return _expose(job)
+        return expose(job)
     except ValueError as error:
         return str(error)
 
 
-def _expose(job: _Job) -> dict[str, Any]:
-    """Write one film with noise, and say what was applied."""
-    film, seed = bright_grey(job.source, job.levels), job.asked["seed"]
-    # one per film: a module remembers what it has drawn
-    noise = RadiographicNoise(
-        job.asked["sq"], job.asked["se"], value_range=(0, film.full), clip=True, bits=job.bits
-    )
-    noisy = _exposed(film, noise, seed)
-    made = {
-        **{name: float(severity) for name, severity in noise.drawn.items()},
-        "seed": seed,
-        "film_sha256": _digest(job.source.read_bytes()),
-        "noisy_sha256": _digest(noisy.tobytes()),
-    }
-    if job.asked.get("film_sha256", made["film_sha256"]) != made["film_sha256"]:
-        raise ValueError(f"film {job.source} is another one than in the record")
-    if job.asked.get("noisy_sha256", made["noisy_sha256"]) != made["noisy_sha256"]:
-        raise ValueError(f"film {job.source} has other noise here than in the record")
-    if job.target.exists():
-        # of a process that was killed before it noted the film, or somebody else's
-        if not np.array_equal(stored_grey(job.target).values, noisy):
-            raise ValueError(f"film {job.target} is there already, with other content")
-        return made
-    with whole_file(job.target) as beside:
-        Image.fromarray(noisy).save(beside)
-    return made
-
-
-def _exposed(film: Stored, noise: RadiographicNoise, seed: int) -> NDArray[Any]:
-    """The film's levels with noise, uint8 where full scale is 255 and uint16 elsewhere."""
-    grey = film.full - film.values if film.white_is_zero else film.values
-    dtype = np.uint8 if film.full == 255 else np.uint16
-    if film.full in (255, 65535):
-        return noise(torch.from_numpy(grey.astype(dtype))[None], seed=seed)[0].numpy()
-    # a scale that no integer type fills
-    noisy = noise(torch.from_numpy(grey.astype(np.float32))[None], seed=seed)[0]
-    levels: NDArray[Any] = noisy.round().numpy().astype(dtype)
-    return levels
-
-
 def _found(films: str | Path) -> dict[str, Path]:
     return {film["id"]: Path(film["image"]) for film in folder_films(films)}
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from .names import is_dicom
+from .stored import Stored, on_scale
 
 # tags of TIFF, the last one of EXIF too
 _BITS, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274
@@ -14,28 +18,6 @@ _WHITE_IS_ZERO = 0
 # a film that stays below this share of full scale is nearly black
 DARK = 0.25
 _UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError)
-
-
-class Stored(NamedTuple):
-    """The grey values of a film as they are in its file.
-
-    Attributes:
-        values: integers from 0 to ``full``.
-        full: the value of full scale.
-        white_is_zero: whether full scale is black.
-    """
-
-    values: np.ndarray
-    full: int
-    white_is_zero: bool
-
-    def in_8_bits(self) -> np.ndarray:
-        """The values on the scale from 0, black, to 255, white."""
-        levels = self.values
-        if self.full != 255:
-            # Pillow's own conversion to 8 bits saturates at 255
-            levels = np.round(levels * 255.0 / self.full).astype(np.uint8)
-        return 255 - levels if self.white_is_zero else levels
 
 
 def open_film(path: Path) -> Image.Image:
@@ -62,20 +44,37 @@ def stored_size(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: absent or unreadable.
     """
-    try:
-        with Image.open(path) as film:
-            return film.width, film.height
-    except _UNREADABLE as error:
-        raise ValueError(f"cannot read film {path}: {error}") from error
+    width, height, _ = _header(path)
+    return width, height
+
+
+def form(path: Path) -> str:
+    """Size and kind of an image file in words, from its header.
+
+    Raises:
+        ValueError: absent or unreadable.
+    """
+    width, height, kind = _header(path)
+    return f"{width} x {height} {kind}"
+
+
+def said_in_header(path: Path) -> dict[str, str]:
+    """What a DICOM film's header says about its grey scale, by attribute; of others nothing.
+
+    Raises:
+        ValueError: absent or unreadable.
+    """
+    return _dicom().facts(_dicom().read_dicom(path, pixels=False)) if is_dicom(path) else {}
 
 
 def stored_grey(path: Path, levels: int | None = None) -> Stored:
-    """The grey values of a film, colours as their luminance.
+    """The grey values of a film, colours as their luminance, DICOM as it is displayed.
 
     Args:
         path: the file.
         levels: the value of full scale where it is less than the file could hold, 4095 for 12 bits
-            in a 16-bit file; ``None`` for all that the file could hold.
+            in a 16-bit file; ``None`` for all that the file could hold. A DICOM film is then read
+            without its window.
 
     Raises:
         ValueError: unreadable or truncated; not of integers, or of integers that have no scale
@@ -83,6 +82,8 @@ def stored_grey(path: Path, levels: int | None = None) -> Stored:
     """
     if levels is not None and levels < 1:
         raise ValueError(f"levels must be at least 1, got {levels}")
+    if is_dicom(path):
+        return _dicom().displayed(path, levels)
     film = open_film(path)
     if film.mode == "F":
         raise ValueError(f"film {path} must hold integers, got floating point numbers")
@@ -97,12 +98,12 @@ def stored_grey(path: Path, levels: int | None = None) -> Stored:
         raise ValueError(
             f"film {path} holds signed or 32-bit integers: their full scale must be given as levels"
         )
-    full = min(full, levels or full)
-    if values.min() < 0 or values.max() > full:
-        raise ValueError(
-            f"film {path} must hold values from 0 to {full}, got {values.min()} to {values.max()}"
-        )
-    return Stored(values, full, white_is_zero)
+    return on_scale(path, values, full, levels, white_is_zero=white_is_zero)
+
+
+def stored_pixels(path: Path, levels: int | None = None) -> Stored:
+    """As :func:`stored_grey`, but DICOM as it is stored, before all lookup tables and windows."""
+    return _dicom().stored_pixels(path, levels) if is_dicom(path) else stored_grey(path, levels)
 
 
 def read_grey(path: Path, size: int, *, pad: bool = False, levels: int | None = None) -> np.ndarray:
@@ -113,7 +114,8 @@ def read_grey(path: Path, size: int, *, pad: bool = False, levels: int | None = 
         size: side of the result in pixels.
         pad: put a film that is not square in the middle of a black square.
         levels: the value of full scale where it is less than the file could hold: 4095 for 12-bit
-            films in 16-bit files.
+            films in 16-bit files. DICOM films are then read without their window: 65535 is the
+            full range of any.
 
     Raises:
         ValueError: unreadable or truncated, values beyond ``levels``, values of more than 8 bits
@@ -127,7 +129,18 @@ def read_grey(path: Path, size: int, *, pad: bool = False, levels: int | None = 
 
 def bright_grey(path: Path, levels: int | None = None) -> Stored:
     """As :func:`stored_grey`, but refuses a film so low in its file that ``levels`` is missing."""
-    stored = stored_grey(path, levels)
+    return unobjectionable(path, stored_grey(path, levels), levels)
+
+
+def unobjectionable(path: Path, stored: Stored, levels: int | None) -> Stored:
+    """The film that was read from ``path``; what its file leaves open is warned of.
+
+    Raises:
+        ValueError: so low in its file that ``levels`` is missing.
+    """
+    for doubt in stored.doubts:
+        # without the film's name, or a folder would say it once per film
+        warnings.warn(f"DICOM films: {doubt}", stacklevel=2)
     highest = int(stored.values.max())
     if levels is None and stored.full > 255 and 0 < highest < DARK * stored.full:
         raise ValueError(
@@ -163,6 +176,24 @@ def margins(width: int, height: int) -> tuple[int, int]:
     """Columns to the left of a film in its square, and rows above it, as Pillow pads."""
     side = max(width, height)
     return round((side - width) / 2), round((side - height) / 2)
+
+
+def _header(path: Path) -> tuple[int, int, str]:
+    """Width, height and kind of pixels of an image file."""
+    if is_dicom(path):
+        header = _dicom().read_dicom(path, pixels=False)
+        return header.Columns, header.Rows, f"DICOM {header.BitsStored} bits"
+    try:
+        with Image.open(path) as film:
+            return film.width, film.height, film.mode
+    except _UNREADABLE as error:
+        raise ValueError(f"cannot read film {path}: {error}") from error
+
+
+def _dicom() -> Any:
+    from . import dicom  # noqa: PLC0415 (pydicom is an extra, needed only for its films)
+
+    return dicom
 
 
 def _full_scale(film: Image.Image) -> int | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from cxr_noise_transforms.study.columns import UNDEGRADED
 from cxr_noise_transforms.study.statistics.comparisons import paired_tests
 from cxr_noise_transforms.study.statistics.curves import curve_numbers
 from cxr_noise_transforms.study.statistics.films import failures, film_values, label_counts
@@ -18,6 +19,7 @@ from cxr_noise_transforms.study.statistics.long_table import (
     SCORE,
     check_table,
     is_complete,
+    undegraded,
 )
 from cxr_noise_transforms.study.statistics.metrics import LOWER_IS_BETTER
 from cxr_noise_transforms.study.statistics.performance import (
@@ -44,6 +46,8 @@ class Findings:
             every network, label and metric in every cell.
         weights: the checkpoint that is reported.
         networks: in the report's order.
+        normal_dose: quantum severity of the normal dose; NaN where pixels have no size.
+        controls: what other degradations change, paired with the same films without them.
     """
 
     table: pd.DataFrame
@@ -51,6 +55,8 @@ class Findings:
     every_draw: Resampled
     weights: str
     networks: Sequence[str]
+    normal_dose: float = np.nan
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def task(self) -> str:
@@ -198,6 +204,7 @@ def find(
     thresholds: Thresholds | None = None,
     networks: Sequence[str] | None = None,
     resamples: int = 1000,
+    normal_dose: float = np.nan,
 ) -> list[Findings]:
     """The findings of every task in a long table, in its order.
 
@@ -206,11 +213,12 @@ def find(
         thresholds: see :func:`~cxr_noise_transforms.study.statistics.performance.performance`.
         networks: their order; default: the table's.
         resamples: of the patients.
+        normal_dose: quantum severity of the normal dose, for a second scale of the severities.
 
     Raises:
         ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`.
     """
-    check_table(table)
+    table = check_table(table)
     table = table.astype(dict.fromkeys(_NAMES, str))
     if thresholds is not None:
         thresholds = {
@@ -218,13 +226,30 @@ def find(
             for (task, network, weights, seed, label), value in thresholds.items()
         }
     found = []
-    for _, part in table.groupby("task", sort=False):
+    for task, part in table.groupby("task", sort=False):
         weights = "best" if (part.weights == "best").any() else part.weights.iloc[0]
         names = list(part[part.weights == weights].network.unique())
         order = [name for name in networks or names if name in names]
+        controls = _controls(part[part.weights == weights], thresholds, resamples)
+        part = undegraded(part)  # noqa: PLW2901 (the rest is about noise)
+        if part.empty:
+            raise ValueError(f"task {task} must have films without a degradation, to compare with")
         perf, draws = performance(part, thresholds), bootstrap(part, thresholds, resamples)
-        found.append(Findings(part, perf, draws.completed(), weights, order))
+        found.append(Findings(part, perf, draws.completed(), weights, order, normal_dose, controls))
     return found
+
+
+def _controls(table: pd.DataFrame, thresholds: Thresholds | None, resamples: int) -> pd.DataFrame:
+    """What every degradation changes in the cells that have films without it too, paired."""
+    cell = ["sq", "se"]
+    plain = set(undegraded(table)[cell].itertuples(index=False, name=None))
+    worse = table[table.degradation != UNDEGRADED]
+    shared = plain & set(worse[cell].itertuples(index=False, name=None))
+    if not shared:
+        return pd.DataFrame()
+    pairs = table[[key in shared for key in table[cell].itertuples(index=False, name=None)]]
+    draws = bootstrap(pairs, thresholds, resamples).mean_over("label").mean_over("network")
+    return paired_tests(draws.against(degradation=UNDEGRADED))
 
 
 def on_axis(axis: str, severity: float) -> tuple[float, float]:

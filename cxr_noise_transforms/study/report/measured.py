@@ -94,9 +94,26 @@ def training_tables(runs: Sequence[Mapping[str, Any]]) -> list[Block]:
         if all(run["settings"].get(name) == value for run in runs)
     }
     return [
-        Table("Networks, each trained once on clean films", header, rows),
+        Table(f"Networks, each trained once {_trained_with(common)}", header, rows),
         facts_table("Settings of films and training", common),
     ]
+
+
+def _trained_with(settings: Mapping[str, Any]) -> str:
+    noise = settings.get("noise")
+    if not noise:
+        return "on clean films"
+    arguments = {name: value for name, value in noise.items() if name != "_target_"}
+    words = ", ".join(f"{name} {_argument(value)}" for name, value in arguments.items())
+    kind = noise["_target_"].rpartition(".")[2]
+    return f"with {kind} ({words}) on {settings.get('noise_prob', 1.0):.0%} of the films"
+
+
+def _argument(value: Any) -> str:
+    if isinstance(value, Mapping):
+        ends = ", ".join(f"{end:g}" for name, end in value.items() if name != "_target_")
+        return f"{value['_target_'].rpartition('.')[2]}({ends})"
+    return f"{value[0]:g} to {value[1]:g}" if isinstance(value, list) else f"{value:g}"
 
 
 def facts_table(caption: str, facts: Mapping[str, Any]) -> Table:

@@ -58,7 +58,21 @@ def result_tables(one: Findings) -> list[Block]:
     blocks += [Folded(metric_name(metric), _metric_tables(one, metric)) for metric in others]
     if len(one.labels) > 1:
         blocks.append(Folded("Each label", _label_tables(one)))
-    return blocks
+    return [*blocks, *_controls_table(one)]
+
+
+def _controls_table(one: Findings) -> list[Block]:
+    """What other degradations change, in the same cell."""
+    rows = [
+        [row.degradation, *_cell_columns((row.sq, row.se))[:2], metric_name(metric),
+         interval(row, "+.3f"), p_value(row.p_holm)]
+        for metric in one.metrics
+        for row in one.controls.itertuples()
+        if row.metric == metric
+    ]  # fmt: skip
+    header = ["degradation", "s_q", "s_e", "metric", "change", "p (Holm)"]
+    caption = f"{one.task}: other degradations, paired with the same films without them"
+    return [Table(caption, header, rows)] if rows else []
 
 
 def _metric_tables(one: Findings, metric: str) -> list[Block]:

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from cxr_noise_transforms.study.columns import UNDEGRADED
+
 from .metrics import LOWER_IS_BETTER
 from .resampling import Resampled
 from .scores import Floats
@@ -103,7 +105,7 @@ def network_tests(
     Raises:
         ValueError: there is no such network or metric, or no clean cell.
     """
-    clean = resampled.select(metric=metric, sq=0, se=0)
+    clean = resampled.select(metric=metric, sq=0, se=0, degradation=UNDEGRADED)
     if reference not in set(clean.groups.network):
         raise ValueError(
             f"reference must be a network with a clean {metric}, got {reference!r}; there are "

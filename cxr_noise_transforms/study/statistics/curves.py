@@ -10,6 +10,7 @@ from scipy.integrate import trapezoid
 
 from cxr_noise_transforms import photons_per_pixel
 
+from .long_table import undegraded
 from .metrics import LOWER_IS_BETTER
 
 CURVE = ("task", "network", "weights", "label", "metric")
@@ -30,7 +31,7 @@ def drops(perf: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: a clean cell is missing.
     """
-    keys = [*CURVE, "training_seed", "noise_seed"]
+    keys = [*CURVE, "degradation", "training_seed", "noise_seed"]
     clean = perf[(perf.sq == 0) & (perf.se == 0)]
     found = perf.merge(
         clean[[*keys, "value"]].rename(columns={"value": "clean"}),
@@ -64,7 +65,9 @@ def curves(perf: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: a clean cell is missing.
     """
-    cells = perf.groupby([*CURVE, "sq", "se"], observed=True)[["value", "chance"]].mean()
+    cells = (
+        undegraded(perf).groupby([*CURVE, "sq", "se"], observed=True)[["value", "chance"]].mean()
+    )
     cells = cells.reset_index()
     parts = []
     for axis, other in (("sq", "se"), ("se", "sq")):

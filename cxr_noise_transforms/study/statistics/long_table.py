@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr_noise_transforms.study.columns import UNDEGRADED
+
 from .metrics import OF_SCORES
 from .scores import Floats
 
 MODEL = ("task", "network", "weights", "training_seed", "label")
-KEYS = ("task", "network", "weights", "training_seed", "sq", "se", "noise_seed", "label")
+KEYS = (
+    "task", "network", "weights", "training_seed", "sq", "se", "noise_seed", "degradation", "label",
+)  # fmt: skip
 SCORE = "score"
 # sq and se without noise
 CLEAN = (0.0, 0.0)
@@ -18,8 +22,10 @@ CLEAN = (0.0, 0.0)
 MEAN = "mean"
 
 
-def check_table(table: pd.DataFrame) -> None:
+def check_table(table: pd.DataFrame) -> pd.DataFrame:
     """Refuse a table of which nothing can be said, or not only one thing.
+
+    A table without the column ``degradation`` comes back with it: its films have none.
 
     Whatever passes has a performance, intervals and a report, with NaN or a dash where nothing is
     defined. Values that are NaN are allowed for metrics of images (an empty reference), targets
@@ -30,7 +36,9 @@ def check_table(table: pd.DataFrame) -> None:
             finite; a score is not from 0 to 1, or its target not 0, 1 or NaN; an image has two
             values; a metric or network has a name that the statistics give.
     """
-    names = ["task", "network", "weights", "label", "image", "patient", "metric"]
+    names = ["task", "network", "weights", "degradation", "label", "image", "patient", "metric"]
+    if "degradation" not in table:
+        table = table.assign(degradation=UNDEGRADED)
     needed = [*KEYS, "image", "patient", "metric", "value", "target"]
     missing = [name for name in needed if name not in table]
     if missing:
@@ -57,6 +65,12 @@ def check_table(table: pd.DataFrame) -> None:
     _refuse(table, wrong, "network must have another name than the mean of networks", "network")
     again = table.duplicated([*KEYS, "metric", "image"])
     _refuse(table, again, "table must have one row per image and metric of a cell", "metric")
+    return table
+
+
+def undegraded(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of films that nothing but noise has degraded."""
+    return table[table.degradation == UNDEGRADED] if "degradation" in table else table
 
 
 def groups(table: pd.DataFrame, columns: tuple[str, ...]) -> dict[tuple, NDArray[np.intp]]:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from .long_table import KEYS, MEAN, MODEL, SCORE, check_table, groups, numbers
+from .long_table import KEYS, MEAN, MODEL, SCORE, check_table, groups, numbers, undegraded
 from .metrics import constant_answer
 from .scores import best_threshold, score_metrics
 
@@ -38,7 +38,7 @@ def performance(table: pd.DataFrame, thresholds: Thresholds | None = None) -> pd
         ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`; a
             threshold is missing.
     """
-    check_table(table)
+    table = check_table(table)
     is_score = table.metric == SCORE
     keys = [*KEYS, "metric"]
     means = table[~is_score].groupby(keys, observed=True).value.agg(["mean", "count"])
@@ -74,7 +74,8 @@ def validation_thresholds(table: pd.DataFrame) -> dict[tuple, float]:
     Raises:
         ValueError: as :func:`performance`.
     """
-    check_table(table)
+    table = check_table(table)
+    table = undegraded(table)
     clean = table[(table.metric == SCORE) & (table.sq == 0) & (table.se == 0)]
     values, targets = numbers(clean, "value"), numbers(clean, "target")
     found = {}
@@ -121,7 +122,7 @@ def seed_spread(perf: pd.DataFrame) -> pd.DataFrame:
         One row per task, network, weights, cell, label and metric: ``value`` (mean), ``noise_sd``,
         ``noise_seeds`` (the fewest of a training), ``training_sd``, ``training_seeds``.
     """
-    rest = ["task", "network", "weights", "sq", "se", "label", "metric"]
+    rest = ["task", "network", "weights", "sq", "se", "degradation", "label", "metric"]
     trainings = perf.groupby([*rest, "training_seed"], observed=True).value.agg(
         ["mean", "var", "count"]
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cxr_noise_transforms import photons_per_pixel
+from cxr_noise_transforms.study.columns import UNDEGRADED
 
 from .resampling import bootstrap
 
@@ -45,8 +46,8 @@ def resolution_plane(
     unknown = sorted(set(table.network) - set(sizes))
     if unknown:
         raise ValueError(f"sizes must have every network, lack {', '.join(unknown)}")
-    means = bootstrap(table, resamples=resamples).select(metric=metric).mean_over("label")
-    found = means.intervals()
+    means = bootstrap(table, resamples=resamples).select(metric=metric, degradation=UNDEGRADED)
+    found = means.mean_over("label").intervals()
     found["size"] = found.network.map(sizes)
     doses = [
         photons_per_pixel(sq) * (size / FIELD) ** 2 if sq else np.inf

@@ -28,7 +28,7 @@ from .metrics import constant_answer
 from .performance import Thresholds, threshold
 from .scores import Floats, score_metrics
 
-_GROUP = ("task", "network", "weights", "sq", "se", "label", "metric")
+_GROUP = ("task", "network", "weights", "sq", "se", "degradation", "label", "metric")
 # numbers held at once, to stay within the memory of a small machine
 _BLOCK = 4_000_000
 
@@ -38,9 +38,9 @@ class Resampled:
     """Values of groups, and the same values on resamples of the patients.
 
     Args:
-        groups: one row per group: ``task``, ``network``, ``weights``, ``sq``, ``se``, ``label``,
-            ``metric``, ``value``, ``chance`` (what a constant answer gets) and the number of
-            ``patients``.
+        groups: one row per group: ``task``, ``network``, ``weights``, ``sq``, ``se``,
+            ``degradation``, ``label``, ``metric``, ``value``, ``chance`` (what a constant answer
+            gets) and the number of ``patients``.
         draws: ``(groups, resamples)``; NaN where a resample has one class only.
     """
 
@@ -62,7 +62,8 @@ class Resampled:
         in its mean. In a cell that one of them lacks there is no mean: NaN.
         """
         rest = tuple(name for name in _GROUP if name != column)
-        curve = [self.groups[name] for name in rest if name not in ("sq", "se")]
+        cell = ("sq", "se", "degradation")
+        curve = [self.groups[name] for name in rest if name not in cell]
         has = self.groups.value.notna()
         needed = self.groups[column].where(has).groupby(curve).transform("nunique").to_numpy()
         first, averaged, draws = [], [], []
@@ -80,13 +81,15 @@ class Resampled:
         return Resampled(means, np.reshape(draws, (len(first), self.draws.shape[1])))
 
     def completed(self) -> Resampled:
-        """With a group for every network, label and metric in every cell and the clean one.
+        """With a group for every network, label and metric in every cell and the clean ones.
 
         Those that were not measured are NaN.
         """
         every = []
         for task, part in self.groups.groupby("task", observed=True):
-            cells = {CLEAN, *part[["sq", "se"]].itertuples(index=False, name=None)}
+            cell = ["sq", "se", "degradation"]
+            cells = {(*CLEAN, degradation) for degradation in part.degradation.unique()}
+            cells |= set(part[cell].itertuples(index=False, name=None))
             names = [part[name].unique() for name in ("network", "weights", "label", "metric")]
             every += [
                 (task, network, weights, *cell, label, metric)
@@ -205,7 +208,7 @@ def bootstrap(
     Raises:
         ValueError: as there.
     """
-    check_table(table)
+    table = check_table(table)
     if resamples is None:
         resamples = 2_000 if (table.metric == SCORE).any() else 9_999
     found: dict[tuple, list] = {}

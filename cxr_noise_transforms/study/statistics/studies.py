@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from cxr_noise_transforms.study.columns import UNDEGRADED
+
 from .long_table import KEYS, SCORE
 
 COMBINE = ("mean", "max")
@@ -22,7 +24,7 @@ def by_study(table: pd.DataFrame, combine: str = "mean") -> pd.DataFrame:
         combine: ``"mean"`` or ``"max"``.
 
     Returns:
-        The same columns, ``image`` being the study.
+        The same columns, ``image`` being the study, and ``degradation``.
 
     Raises:
         ValueError: another ``combine``, or a metric that is no score.
@@ -32,6 +34,8 @@ def by_study(table: pd.DataFrame, combine: str = "mean") -> pd.DataFrame:
     if not (table.metric == SCORE).all():
         raise ValueError("table must hold scores to be combined, has other metrics")
     table = table.assign(image=table.image.str.rpartition("/")[0])
+    if "degradation" not in table:
+        table["degradation"] = UNDEGRADED
     keys = [*KEYS, "metric", "image", "patient"]
     how = {name: "first" for name in table if name not in (*keys, "value", "target")}
     how |= {"value": combine, "target": "max"}

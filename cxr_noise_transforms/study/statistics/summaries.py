@@ -10,7 +10,7 @@ import pandas as pd
 
 from cxr_noise_transforms import LADDER, electronic_sigma, photons_per_pixel
 
-from .long_table import CLEAN
+from .long_table import CLEAN, undegraded
 from .metrics import BY_SHARE, METRICS
 from .performance import performance
 
@@ -106,7 +106,7 @@ def mean_loss(changes: Iterable[float]) -> float:
 
 def network_means(table: pd.DataFrame, weights: str) -> pd.DataFrame:
     """Each network's metrics in every cell, over labels, noise seeds and trainings."""
-    values = performance(table[table.weights == weights])
+    values = performance(undegraded(table[table.weights == weights]))
     keys = ["network", "sq", "se", "metric"]
     return values.groupby(keys, as_index=False, observed=True)[["value", "chance"]].mean()
 

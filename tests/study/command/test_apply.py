@@ -342,7 +342,10 @@ def test_an_interrupted_folder_goes_on(end: signal.Signals, through: Path, tmp_p
         (["--sq", "nan"], "must be a number from 0 on or LOW,HIGH, got nan"),
         (["--sq", "0,inf"], "must be a number from 0 on or LOW,HIGH, got 0,inf"),
         (["--sq", "many"], "argument --sq: invalid severity value: 'many'"),
-        (["--sq", "1", "--replay", "r"], "--replay FILE holds sq, se, bits, levels and seed"),
+        (
+            ["--sq", "1", "--replay", "r"],
+            "--replay FILE holds sq, se, bits, levels, seed, dom",
+        ),
         (["--sq", "1", "--workers", "0"], "argument --workers: must be at least 1, got 0"),
     ],
 )

@@ -267,6 +267,23 @@ def test_a_folder_of_neither_layout(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "nowhere does not exist" in run(capsys, tmp_path / "nowhere")[1]
 
 
+def test_a_folder_of_films_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "films/ward/a.png")
+    shutil.copy(tmp_path / "films/ward/a.png", tmp_path / "films/b.png")
+    status, report = run(capsys, tmp_path / "films")
+    assert status == 0
+    assert report.splitlines() == [
+        f"folder of 2 films {tmp_path / 'films'}",
+        "images: 64 x 64 L 2",
+        "identical files: 1 (b = ward/a)",
+        "Nothing to be mended.",
+    ]
+    for task in (["--organs", "lungs"], ["--pair", PAIR], ["--out", "list.json"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(["check", str(tmp_path / "films"), *task])
+        assert "DIR holds films alone: there is no task to split" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

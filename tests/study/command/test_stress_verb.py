@@ -59,6 +59,8 @@ def labelled(folder: Path, tmp_path: Path) -> list[str]:
         "def two(films):\n"
         "    mean = films.mean((1, 2, 3))\n"
         "    return torch.stack([mean, -mean], 1)\n"
+        "def dim(films):\n"
+        "    return films * 0.9\n"
         "def three(films):\n"
         "    return torch.nn.functional.conv2d(films, torch.ones(1, 3, 1, 1))\n"
     )
@@ -111,3 +113,18 @@ def test_the_help_names_all_tasks(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["stress", "--help"])
     assert f"{{{','.join(MEASURES)}}}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_front_end_and_other_degradations(labelled: list[str], tmp_path: Path) -> None:
+    asked = ["mine:two", *labelled, "--cells", "0,0", "4,0", "--noise-seeds", "1", "--out", "out"]
+    asked += ["--degradations", "none", "contrast=0.5", "--front-end", "mine:dim"]
+    done = cxr_noise("stress", *asked, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = read_table(tmp_path / "out" / "per_image.csv")
+    assert set(table.degradation) == {"none", "contrast=0.5"}
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "other degradations, paired with the same films without them" in report
+    without = cxr_noise("stress", *asked[:-2], cwd=tmp_path)
+    assert without.returncode != 0
+    assert "is of another sweep (front_end " in without.stderr

@@ -127,7 +127,7 @@ def stopped_after(batches: int) -> Iterator[None]:
     left = iter(range(batches))
 
     def prepare(self: NoisyBatch, *args: Any, **options: Any) -> Any:
-        if next(left, None) is None:
+        if self.noise is not None and next(left, None) is None:
             raise KeyboardInterrupt
         return original(self, *args, **options)
 

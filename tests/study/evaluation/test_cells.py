@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from cxr_noise_transforms.study.evaluation.cells import CellStore, storable
+from cxr_noise_transforms.study.evaluation.cells import CellStore
+from cxr_noise_transforms.study.evaluation.grid import Measurement
+from cxr_noise_transforms.study.evaluation.storable import storable
 
-CELL = (10.0, 0.0)
+ONE = Measurement(10.0, 0.0, 0)
 TEXT = [
     "007",
     "1e3",
@@ -62,6 +64,7 @@ def table(text: list[str], values: list[float]) -> pd.DataFrame:
             "sq": (1000 / 60) ** 0.5,
             "se": 1 / 3,
             "noise_seed": 2**31,
+            "degradation": "none",
             "image": names,
             "patient": names[::-1],
             "source": "",
@@ -79,8 +82,8 @@ def store(folder: Path, **config: Any) -> CellStore:
 
 def test_text_and_numbers_come_back_as_they_were(tmp_path: Path) -> None:
     written = table(TEXT, NUMBERS)
-    store(tmp_path).write(CELL, 0, written, "i")
-    read = store(tmp_path).read(CELL, 0)
+    store(tmp_path).write(ONE, written, "i")
+    read = store(tmp_path).read(ONE)
     pd.testing.assert_frame_equal(read, written, check_exact=True)
     assert read is not None
     assert read.image.tolist() == TEXT
@@ -94,8 +97,8 @@ def test_many_numbers_come_back_bit_for_bit(tmp_path: Path) -> None:
     bits = np.random.default_rng(0).integers(0, 2**63 - 2**53, 5000).view(np.float64)
     values = bits[np.isfinite(bits)]
     written = table(["a"], values.tolist())
-    store(tmp_path).write(CELL, 0, written, "i")
-    read = store(tmp_path).read(CELL, 0)
+    store(tmp_path).write(ONE, written, "i")
+    read = store(tmp_path).read(ONE)
     assert read is not None
     assert np.array_equal(read.value.to_numpy(), values)
 
@@ -103,64 +106,64 @@ def test_many_numbers_come_back_bit_for_bit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("column", ["value", "target"])
 def test_a_column_without_any_number(tmp_path: Path, column: str) -> None:
     written = table(["a", "b"], [0.5]).assign(**{column: math.nan})
-    store(tmp_path).write(CELL, 0, written, "i")
-    pd.testing.assert_frame_equal(store(tmp_path).read(CELL, 0), written)
+    store(tmp_path).write(ONE, written, "i")
+    pd.testing.assert_frame_equal(store(tmp_path).read(ONE), written)
 
 
 def test_what_is_not_there_is_not_finished(tmp_path: Path) -> None:
-    assert store(tmp_path / "nowhere").read(CELL, 0) is None
-    store(tmp_path).write(CELL, 0, table(["a"], [1.0]), "i")
-    assert store(tmp_path).read(CELL, 1) is None
-    assert store(tmp_path).read((0.0, 10.0), 0) is None
+    assert store(tmp_path / "nowhere").read(ONE) is None
+    store(tmp_path).write(ONE, table(["a"], [1.0]), "i")
+    assert store(tmp_path).read(ONE._replace(noise_seed=1)) is None
+    assert store(tmp_path).read(Measurement(0.0, 10.0, 0)) is None
 
 
 def test_cells_that_differ_in_the_tenth_digit_are_two(tmp_path: Path) -> None:
-    near = (10.00000001, 0.0)
-    for number, cell in enumerate((CELL, near)):
-        store(tmp_path).write(cell, 0, table(["a"], [float(number)]), "i")
-    first, second = (store(tmp_path).read(cell, 0) for cell in (CELL, near))
+    near = Measurement(10.00000001, 0.0, 0)
+    for number, cell in enumerate((ONE, near)):
+        store(tmp_path).write(cell, table(["a"], [float(number)]), "i")
+    first, second = (store(tmp_path).read(cell) for cell in (ONE, near))
     assert first is not None
     assert second is not None
     assert (first.value.item(), second.value.item()) == (0.0, 1.0)
 
 
 def test_a_file_says_what_it_holds(tmp_path: Path) -> None:
-    store(tmp_path).write(CELL, 3, table(["a", "b"], [1.0]), "hash of images")
+    store(tmp_path).write(ONE._replace(noise_seed=3), table(["a", "b"], [1.0]), "hash of images")
     path = tmp_path / "sq10_se0_seed3.csv"
     assert list(tmp_path.iterdir()) == [path]
     head = json.loads(path.read_text().splitlines()[0].removeprefix("# "))
     assert head["config"] == {"network": "A", "bits": 8}
     assert (head["machine"], head["rows"]) == ("M", 2)
-    assert store(tmp_path).images(CELL, 3) == "hash of images"
+    assert store(tmp_path).images(ONE._replace(noise_seed=3)) == "hash of images"
     assert len(pd.read_csv(path, comment="#")) == 2
 
 
 def test_every_cut_and_every_flipped_byte_counts_as_absent(tmp_path: Path) -> None:
-    store(tmp_path).write(CELL, 0, table(["a", "b"], [0.25]), "i")
-    path = store(tmp_path).path(CELL, 0)
+    store(tmp_path).write(ONE, table(["a", "b"], [0.25]), "i")
+    path = store(tmp_path).path(ONE)
     whole = path.read_bytes()
     head = whole.index(b"\n")
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        assert store(tmp_path).read(CELL, 0) is None, length
+        assert store(tmp_path).read(ONE) is None, length
     for place in range(head + 1, len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert store(tmp_path).read(CELL, 0) is None, place
+        assert store(tmp_path).read(ONE) is None, place
 
 
 @pytest.mark.parametrize(
     "content", [b"image,value\na,1\n", b"# []\n", b"# 3\n", b"\xff\xfe\n", b"\n"]
 )
 def test_a_file_of_something_else_counts_as_absent(tmp_path: Path, content: bytes) -> None:
-    store(tmp_path).path(CELL, 0).write_bytes(content)
-    assert store(tmp_path).read(CELL, 0) is None
+    store(tmp_path).path(ONE).write_bytes(content)
+    assert store(tmp_path).read(ONE) is None
 
 
 def test_another_configuration_is_refused_by_what_differs(tmp_path: Path) -> None:
-    store(tmp_path, mean=(0.5, 0.5), extra=1).write(CELL, 0, table(["a"], [1.0]), "i")
+    store(tmp_path, mean=(0.5, 0.5), extra=1).write(ONE, table(["a"], [1.0]), "i")
     with pytest.raises(ValueError, match="is of another sweep") as refused:
-        store(tmp_path, mean=[0.5, 0.5], bits=None, size=64).read(CELL, 0)
-    path = store(tmp_path).path(CELL, 0)
+        store(tmp_path, mean=[0.5, 0.5], bits=None, size=64).read(ONE)
+    path = store(tmp_path).path(ONE)
     assert str(refused.value) == (
         f"{path} is of another sweep (bits 8 there, None now; extra 1 there, None now; "
         "size None there, 64 now): choose another folder, or remove it"
@@ -169,20 +172,20 @@ def test_another_configuration_is_refused_by_what_differs(tmp_path: Path) -> Non
 
 def test_versions_and_machine_are_not_compared(tmp_path: Path) -> None:
     written = table(["a"], [1.0])
-    store(tmp_path).write(CELL, 0, written, "i")
+    store(tmp_path).write(ONE, written, "i")
     elsewhere = CellStore(tmp_path, {"bits": 8, "network": "A"}, {"machine": "other"})
-    pd.testing.assert_frame_equal(elsewhere.read(CELL, 0), written)
+    pd.testing.assert_frame_equal(elsewhere.read(ONE), written)
 
 
 def test_a_killed_write_leaves_the_former_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = table(["a"], [1.0])
-    store(tmp_path).write(CELL, 0, written, "i")
+    store(tmp_path).write(ONE, written, "i")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        store(tmp_path).write(CELL, 0, table(["b"], [2.0]), "i")
-    pd.testing.assert_frame_equal(store(tmp_path).read(CELL, 0), written)
+        store(tmp_path).write(ONE, table(["b"], [2.0]), "i")
+    pd.testing.assert_frame_equal(store(tmp_path).read(ONE), written)
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -210,8 +213,8 @@ def test_settings_are_stored_as_text_and_numbers(
     found = storable("about", {"key": value})
     assert found == {"key": stored}
     assert type(found["key"]) is type(stored)
-    store(tmp_path, **found).write(CELL, 0, table(["a"], [1.0]), "i")
-    assert store(tmp_path, **found).read(CELL, 0) is not None
+    store(tmp_path, **found).write(ONE, table(["a"], [1.0]), "i")
+    assert store(tmp_path, **found).read(ONE) is not None
 
 
 def test_a_setting_that_cannot_be_stored_is_named() -> None:

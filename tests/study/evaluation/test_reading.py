@@ -218,7 +218,7 @@ def test_probabilities_are_measured_as_such_where_that_is_said() -> None:
     assert (table.value.dropna() == 1).all()
     # at 0 of logits all is foreground
     with pytest.warns(
-        UserWarning, match="all predictions from sq=0, se=0 on lie in .* logits: say"
+        UserWarning, match="all predictions from sq=0, se=0, noise seed 0 on lie in .* logits: say"
     ):
         wrong = stress_test(Sure(), loader(), cells=[(0, 0)], device="cpu")
     assert wrong.value.mean() < 0.9

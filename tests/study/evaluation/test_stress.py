@@ -33,8 +33,9 @@ from small_films import (
 )
 from torch import Tensor
 
+from cxr_noise_transforms.study.columns import COLUMNS
 from cxr_noise_transforms.study.evaluation.measures import Measured
-from cxr_noise_transforms.study.evaluation.stress import COLUMNS, stress_test
+from cxr_noise_transforms.study.evaluation.stress import stress_test
 
 # what comes out
 

@@ -18,8 +18,9 @@ from monai.bundle import ConfigWorkflow
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from cxr_noise_transforms.monai import NoisyBatch
+from cxr_noise_transforms.study.columns import COLUMNS
 from cxr_noise_transforms.study.evaluation.reading import Reader, Reading
-from cxr_noise_transforms.study.evaluation.stress import COLUMNS, stress_test
+from cxr_noise_transforms.study.evaluation.stress import stress_test
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.files import alone_in
 

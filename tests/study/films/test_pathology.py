@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion, gaussian_filter, label
 
+from cxr_noise_transforms.study.films.anatomy import FILM
 from cxr_noise_transforms.study.films.pathology import CARDIOMEGALY, FINDINGS, Chest, change
-from cxr_noise_transforms.study.films.phantom import FILM, Phantom, chest_phantom
+from cxr_noise_transforms.study.films.phantom import Phantom, chest_phantom
 
 SEEDS = range(20)
 SIZE = 96

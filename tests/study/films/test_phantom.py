@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, binary_erosion, label
 
-from cxr_noise_transforms.study.films.phantom import Phantom, chest_phantom
+from cxr_noise_transforms.study.films.anatomy import Person
+from cxr_noise_transforms.study.films.phantom import Phantom, _counted, chest_phantom
 
 SEEDS = range(24)
 MASKS = ("lungs", "heart")
@@ -171,6 +172,76 @@ def test_the_levels_are_not_saturated() -> None:
     for seed in SEEDS:
         assert np.mean(phantom(seed).image == 255) == 0
         assert np.unique(phantom(seed, 257).image).size > 150
+
+
+@pytest.mark.parametrize(("photons", "read_noise"), [(50, 0), (400, 0), (400, 30)])
+def test_counts_are_poisson_and_read_out(photons: float, read_noise: float) -> None:
+    n = 10**5
+    counts = photons * _counted(np.ones((1, n)), photons, read_noise, seed=0)
+    variance = photons + read_noise**2
+    assert abs(counts.mean() - photons) < 5 * (variance / n) ** 0.5
+    # the fourth cumulant of the sum is that of the counts
+    error = ((photons + 2 * variance**2) / n) ** 0.5
+    assert abs(counts.var() - variance) < 5 * error
+    if read_noise:
+        assert abs(counts.var() - photons) > 5 * error
+
+
+@pytest.mark.parametrize("read_noise", [0, 2, 8])
+def test_counts_that_have_no_logarithm_are_lifted(read_noise: float) -> None:
+    counts = _counted(np.full((1, 1000), 0.01), 1, read_noise, seed=0)
+    assert counts.min() == max(1, read_noise) / 2
+
+
+def first_order(seed: int, clean: np.ndarray, photons: float) -> np.ndarray:
+    """Variance of the grey levels of a film at a dose, from its levels without grain."""
+    person = Person(np.random.default_rng(seed))
+    step = (clean / 255) ** (1 / person.gamma)
+    lung = person.contrast * (person.exposure - 0.45)
+    attenuated = (np.log(step / (1 - step)) - lung) / person.contrast
+    slope = 255 * person.contrast * person.gamma * step**person.gamma * (1 - step)
+    # both films are rounded
+    return slope**2 / (photons * np.exp(-attenuated)) + 2 / 12
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_grain_has_the_variance_of_the_photons_behind_the_display(name: str) -> None:
+    photons, squares = 4000.0, []
+    for seed in SEEDS:
+        film = phantom(seed)
+        grain = chest_phantom(seed, 96, photons=photons).image - film.image.astype(float)
+        mask = getattr(film, name)
+        squares.append(grain[mask] ** 2 / first_order(seed, film.image[mask], photons))
+    found = np.concatenate(squares)
+    error = (2 / found.size) ** 0.5
+    assert abs(found.mean() - 1) < 5 * error
+    # as if the photons were those of another dose
+    assert abs(found.mean() / 1.1 - 1) > 5 * error
+
+
+def test_a_dose_changes_neither_the_person_nor_the_masks() -> None:
+    film, grainy = phantom(4), chest_phantom(4, 96, photons=30, read_noise=2)
+    for name in MASKS:
+        assert np.array_equal(getattr(grainy, name), getattr(film, name))
+    assert not np.array_equal(grainy.image, film.image)
+    again = chest_phantom(4, 96, photons=30, read_noise=2)
+    assert np.array_equal(grainy.image, again.image)
+    assert np.abs(chest_phantom(4, 96, photons=1e12).image - film.image.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("dose", "message"),
+    [
+        ({"photons": 0}, "photons must be above 0 and at most 1e12, got 0"),
+        ({"photons": float("nan")}, "photons must be above 0 and at most 1e12, got nan"),
+        ({"photons": 1e13}, "photons must be above 0 and at most 1e12, got 10000000000000.0"),
+        ({"photons": 9, "read_noise": -1}, "read_noise must be at least 0 and finite, got -1"),
+        ({"read_noise": 1}, "read_noise must be 0 where photons is None, got 1"),
+    ],
+)
+def test_doses_that_are_refused(dose: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        chest_phantom(0, 32, **dose)
 
 
 @pytest.mark.parametrize(

@@ -66,3 +66,22 @@ def test_names_may_be_numbers() -> None:
     assert (one.networks, one.labels) == (["2"], ["1"])
     assert "f1_val" in one.metrics
     assert set(one.films("2").index) == {str(number) for number in range(12)}
+
+
+def test_other_degradations_are_paired_with_the_same_films() -> None:
+    plain = dice_table()
+    low = plain[(plain.sq == 0) & (plain.se == 0)].assign(degradation="contrast=0.5")
+    low["value"] -= 0.1
+    both = pd.concat([plain.assign(degradation="none"), low], ignore_index=True)
+    (one,) = find(both, resamples=50)
+    (dice,) = one.controls[one.controls.metric == "dice"].itertuples()
+    assert (dice.degradation, dice.sq, dice.se) == ("contrast=0.5", 0, 0)
+    assert dice.value == pytest.approx(-0.1)
+    (alone,) = find(plain, resamples=50)
+    pd.testing.assert_frame_equal(one.levels, alone.levels)
+    assert alone.controls.empty
+
+
+def test_a_table_of_degraded_films_alone_is_refused() -> None:
+    with pytest.raises(ValueError, match="must have films without a degradation"):
+        find(dice_table().assign(degradation="contrast=0.5"))

@@ -1,0 +1,8 @@
+"""The columns of the long table, which evaluation writes and statistics read."""
+
+COLUMNS = (
+    "task", "network", "weights", "training_seed", "sq", "se", "noise_seed", "degradation",
+    "image", "patient", "source", "label", "metric", "value", "target",
+)  # fmt: skip
+# the degradation of a film that nothing but noise has degraded
+UNDEGRADED = "none"
