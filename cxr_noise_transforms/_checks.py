@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from ._distribution import check_distribution
 from ._gradient import GRADIENTS
 from ._signal import FULL_SCALE, Digitiser
 
@@ -19,12 +20,8 @@ _Domain = TypeVar("_Domain")
 Severity = float | Tensor | Sequence[float] | Distribution
 # a severity as it is held
 Held = float | tuple[float, float] | Tensor | Distribution
-# a severity, or several in the order of the noise's own
-Film = float | Tensor | Sequence[float | Tensor] | None
 
 BACKENDS = ("torch", "numba", "triton")
-# of the numbers in (0, 1) at which a distribution is asked for its severities
-UNIFORM_ENDS = (2.0**-24, 1 - 2.0**-24)
 # limits of a value range, far inside what float32 can hold
 _NARROWEST, _WIDEST = 1e-30, 1e30
 # pixels looked at along each axis of an image, so few that no call takes longer for it
@@ -60,7 +57,7 @@ def warn_of_range(image: Tensor, value_range: tuple[float, float]) -> None:
         return
     steps = [max(-(-size // _SAMPLED), 1) for size in image.shape]
     sample = image[tuple(slice(step // 2, None, step) for step in steps)]
-    values, (low, high) = _values(sample.reshape(-1)), value_range
+    values, (low, high) = values_of(sample.reshape(-1)), value_range
     # what an interpolation overshoots is no other range
     margin = (high - low) / 100
     outside = sum(value < low - margin or value > high + margin for value in values)
@@ -76,21 +73,21 @@ def warn_of_range(image: Tensor, value_range: tuple[float, float]) -> None:
 def check_severity(name: str, severity: Severity) -> Held:
     """A severity as a float, a range ``(low, high)`` of floats, a tensor or a distribution."""
     if isinstance(severity, Tensor):
-        return _check_severity_tensor(name, severity)
+        return check_severity_tensor(name, severity)
     if isinstance(severity, Distribution):
-        return _check_severity_distribution(name, severity)
+        return check_distribution(name, severity)
     if isinstance(severity, (tuple, list)):
         if len(severity) != 2:
             raise ValueError(
                 f"{name} must be a number, a range (low, high) or a tensor (B,) with one severity "
                 f"per image, got a {type(severity).__name__} of {len(severity)}"
             )
-        low, high = (_check_severity_number(f"both ends of {name}", end) for end in severity)
+        low, high = (check_severity_number(f"both ends of {name}", end) for end in severity)
         if low > high:
             raise ValueError(f"{name} must be a range (low, high) with low <= high, got {severity}")
         return low, high
     expected = "a number, a range (low, high), a tensor (B,) or a torch distribution"
-    return _check_severity_number(name, severity, expected)
+    return check_severity_number(name, severity, expected)
 
 
 def check_scale(name: str, scale: float) -> float:
@@ -128,42 +125,9 @@ def check_blur(blur: float) -> float | None:
     return float(blur) or None
 
 
-def check_film(names: Sequence[str], film: Film) -> dict[str, float | Tensor]:
-    """The severities that a film has already, by name; none where nothing is known of it."""
-    if film is None:
-        return {}
-    held = film if len(names) > 1 else (film,)
-    if not isinstance(held, Sequence) or len(held) != len(names):
-        raise ValueError(
-            f"film must be ({', '.join(names)}), the severities that the film has, got {film!r}"
-        )
-    return {name: check_film_severity(name, one) for name, one in zip(names, held, strict=True)}
-
-
-def check_film_severity(name: str, film: object) -> float | Tensor:
-    """One severity that a film has, or one per film."""
-    called = f"{name} of film"
-    if isinstance(film, Tensor):
-        return _check_severity_tensor(called, film)
-    return _check_severity_number(called, film, "a number or a tensor (B,)")
-
-
-def check_reach(name: str, severity: Held, film: float | Tensor) -> None:
-    """Refuse a severity below the film's, where reading it stalls no device."""
-    if isinstance(severity, Distribution):
-        # what it gives below the film's leaves the film as it is
-        return
-    highest = severity[1] if isinstance(severity, tuple) else severity
-    if any(_values(torch.as_tensor(highest < film).reshape(-1))):
-        raise ValueError(
-            f"{name} must not be below the film's, {_shown(film)}, because noise is never taken "
-            f"away, got {_shown(severity)}"
-        )
-
-
 def check_positive(name: str, value: float | Tensor) -> None:
     """Refuse what is not positive and finite; tensors where reading them stalls no device."""
-    for one in _values(value.reshape(-1)) if isinstance(value, Tensor) else [value]:
+    for one in values_of(value.reshape(-1)) if isinstance(value, Tensor) else [value]:
         check_scale(name, one)
 
 
@@ -271,7 +235,7 @@ def count_images(image: Tensor, **per_image: Severity | int | None) -> int | Non
     return image.shape[0] if batched else None
 
 
-def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
+def check_severity_tensor(name: str, severity: Tensor) -> Tensor:
     if severity.ndim > 1:
         raise ValueError(
             f"{name} must be a number or have shape (B,), one severity per image, "
@@ -281,48 +245,17 @@ def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
         raise TypeError(f"{name} must be a dense tensor, got layout {severity.layout}")
     if severity.dtype == torch.bool or severity.is_complex():
         raise TypeError(f"{name} must be real, got {severity.dtype}")
-    for value in _values(severity.reshape(-1)):
+    for value in values_of(severity.reshape(-1)):
         if not 0 <= value < math.inf:
             raise ValueError(f"{name} must be finite and not negative, got {value}")
     return severity
-
-
-def _check_severity_distribution(name: str, severity: Distribution) -> Distribution:
-    # once is enough, and a value cannot be looked at while a graph is made
-    if torch.compiler.is_compiling():
-        return severity
-    kind = type(severity).__name__
-    if severity.batch_shape or severity.event_shape:
-        raise ValueError(
-            f"{name} must be a distribution of one number, got {kind} of shape "
-            f"{tuple(severity.batch_shape + severity.event_shape)}"
-        )
-    try:
-        ends = [
-            float(severity.icdf(torch.tensor(end, dtype=torch.float64))) for end in UNIFORM_ENDS
-        ]
-    except NotImplementedError:
-        raise TypeError(
-            f"{name} must be a distribution with an inverse distribution function (icdf), which "
-            f"{kind} has not: take Uniform, LogNormal, HalfNormal or LogUniform"
-        ) from None
-    if not 0 <= ends[0] <= ends[1] < math.inf:
-        raise ValueError(
-            f"{name} must be a distribution of finite severities that are not negative, got "
-            f"{kind} from {ends[0]:.4g} to {ends[1]:.4g}"
-        )
-    return severity
-
-
-def _shown(severity: Held) -> object:
-    return severity.tolist() if isinstance(severity, Tensor) else severity
 
 
 def _is_readable(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
-def _values(tensor: Tensor) -> list[float]:
+def values_of(tensor: Tensor) -> list[float]:
     """What a tensor holds; nothing where reading would stall a device, or has nothing to read."""
     if not _is_readable(tensor):
         return []
@@ -334,7 +267,7 @@ def _values(tensor: Tensor) -> list[float]:
     return values
 
 
-def _check_severity_number(name: str, severity: object, expected: str = "a number") -> float:
+def check_severity_number(name: str, severity: object, expected: str = "a number") -> float:
     if not is_number(severity):
         raise TypeError(f"{name} must be {expected}, got {type(severity).__name__}")
     number = _as_float(name, severity)

@@ -16,6 +16,7 @@ Traps
 
 from __future__ import annotations
 
+import math
 import sys
 
 import numpy as np
@@ -66,7 +67,8 @@ _ERROR = tuple(np.array([1e-5, 2e-6, 5e-3], float32))
 
 def expose(image, noisy, numbers, seed, block, table):
     """Noise of a stretch of one film that begins with this block of Philox."""
-    gain, sigma, low, span, steps = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    gain, sigma, low, span = numbers[0], numbers[1], numbers[2], numbers[3]
+    steps, largest = numbers[4], numbers[5]
     signals = np.empty(TILE, numbers.dtype)
     rates, drawn = np.empty(TILE, float32), np.empty(TILE, float32)
     state, blocks = np.empty((4, _BLOCKS), uint64), np.empty(TILE // 2, uint64)
@@ -83,13 +85,13 @@ def expose(image, noisy, numbers, seed, block, table):
         if sigma != 0:
             _draw(seed, _READ_OUT, block, state, blocks)
             _read_out(signal, sigma, words, drawn, unsure)
-        _digitise(signal, result, low, span, steps)
+        _digitise(signal, result, low, span, steps, largest)
         block += uint64(_BLOCKS)
 
 
 @compiled
-def _digitise(signal, result, low, span, steps):
-    """The way back: saturated from steps 0 on, rounded to as many; integers saturate anyway."""
+def _digitise(signal, result, low, span, steps, largest):
+    """The way back: saturated from steps 0 on, rounded to as many; finite values stay finite."""
     zero, one = float32(0), float32(1)
     if steps >= 0:
         for i in range(signal.size):
@@ -102,6 +104,8 @@ def _digitise(signal, result, low, span, steps):
         if result.itemsize < 4:
             # zero comes first: NaN, which no integer can hold, becomes 0
             result[i] = int32(min(max(zero, np.rint(level)), span))
+        elif largest < abs(level) < np.inf:
+            result[i] = math.copysign(largest, level)
         else:
             result[i] = level
 
@@ -158,7 +162,7 @@ def _log2(x):
 
 @_inlined
 def _quantile(word):
-    """Standard normal quantile of a word in float32, to 1e-6, unless it lies in the tails."""
+    """Standard normal quantile of a word, to 1e-6 of itself, unless it lies in the tails."""
     unit, half = float32(2.0**-31), float32(0.5)
     s = (float32(word) + half) * unit
     # 1 - |s|, which float32 holds where |s| rounds to 1

@@ -23,6 +23,14 @@ def derivative_wanted(*tensors: Tensor) -> bool:
     return any(tensor.requires_grad or _has_tangent(tensor) for tensor in tensors)
 
 
+def outlives_call(severity: float | Tensor) -> bool:
+    """Whether this is no wrapper of torch.func's transforms, and no fake tensor."""
+    if not isinstance(severity, Tensor):
+        return True
+    wrapped = torch._C._are_functorch_transforms_active()  # noqa: SLF001 (as above)
+    return not wrapped and type(severity) in (Tensor, torch.nn.Parameter)
+
+
 def with_photon_derivative(noisy: Tensor, signal: Tensor, gain: Tensor, gradient: str) -> Tensor:
     """Quantum noise ``noisy`` with its derivative by ``signal`` and ``gain``.
 

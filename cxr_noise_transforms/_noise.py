@@ -9,28 +9,27 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from ._checks import (
-    Film,
     Held,
     Severity,
     check_backend,
     check_digitiser,
     check_domain,
-    check_film,
-    check_film_severity,
     check_gradient,
     check_image,
     check_randomness,
-    check_reach,
     check_scale,
     check_severity,
     count_images,
     warn_of_range,
 )
+from ._distribution import shown
 from ._domain import Domain
 from ._drawers import choose_drawer
 from ._exposure import Exposure, expose
+from ._film import Film, check_film, check_film_severity, check_reach, missing, reached
+from ._gradient import outlives_call
 from ._random import Randomness, draw_severity, severity_salt, spread_seed
-from ._signal import Digitiser, in_layout_of, signal_dtype
+from ._signal import Digitiser, in_form_of, signal_dtype
 
 # of the arguments that the repr shows where they are set
 _DEFAULTS = {
@@ -91,13 +90,13 @@ class NoiseModule(nn.Module):
     ) -> None:
         super().__init__()
         for name, severity in severities.items():
-            self._hold(name, check_severity(name, severity))
+            setattr(self, name, check_severity(name, severity))
         for name, scale in (scales or {}).items():
             setattr(self, name, check_scale(name, scale))
         of_film = check_film(tuple(severities), film)
         for name, one in of_film.items():
             check_reach(name, getattr(self, name), one)
-            self._hold(f"film_{name}", one)
+            setattr(self, f"film_{name}", one)
         self._salts = {name: severity_salt(name) for name in severities}
         self._scales = tuple(scales or ())
         self._films = tuple(of_film)
@@ -126,9 +125,9 @@ class NoiseModule(nn.Module):
         seeds = spread_seed(seed, images, image.device)
         randomness = Randomness(seeds, generator, image.device, images)
         drawn = self._draw_severities(held, randomness)
-        drawn |= {name: _reached(drawn[name], severity) for name, severity in film.items()}
+        drawn |= {name: reached(drawn[name], severity) for name, severity in film.items()}
         if not _is_exporting():
-            self.drawn = drawn
+            self.drawn = {name: one for name, one in drawn.items() if outlives_call(one)}
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
         if drawn and not some_clean and not any(drawn.values()):
             return image.clone()
@@ -137,11 +136,11 @@ class NoiseModule(nn.Module):
         batch = image[None] if images is None else image
         levels = {name: _broadcast(severity, batch) for name, severity in drawn.items()}
         for name, severity in film.items():
-            levels[name] = _missing(levels[name], _broadcast(severity, batch))
+            levels[name] = missing(levels[name], _broadcast(severity, batch))
         exposure = self.exposure(batch, **levels)
         digitiser = Digitiser(self.value_range, self.clip, self.bits)
         noisy = expose(batch, exposure, drawer, digitiser, self.gradient, self.domain)
-        return in_layout_of(image, noisy.reshape(image.shape))
+        return in_form_of(image, noisy.reshape(image.shape))
 
     def extra_repr(self) -> str:
         """Severities, constants, and the digitiser where it is set."""
@@ -178,20 +177,18 @@ class NoiseModule(nn.Module):
         held: float | Tensor = getattr(self, f"film_{name}")
         return held
 
-    def _hold(self, name: str, severity: Held) -> None:
-        if isinstance(severity, Tensor) and not isinstance(severity, nn.Parameter):
-            # a buffer, so that it moves with the module; not persistent, because noise inside a
-            # model must not change the model's checkpoint
-            self.register_buffer(name, severity, persistent=False)
-        else:
-            setattr(self, name, severity)
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> NoiseModule:
+        # severities are no buffers, which half() rounds and no number may replace
+        for name, held in vars(self).items():
+            if isinstance(held, Tensor):
+                setattr(self, name, held.to(fn(held).device))
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
 
 def _shown(value: object) -> object:
-    """As the repr has it: a distribution by its name and arguments."""
     if isinstance(value, Distribution):
-        arguments = (f"{name}={getattr(value, name):g}" for name in value.arg_constraints)
-        return f"{type(value).__name__}({', '.join(arguments)})"
+        return shown(value)
     return value.tolist() if isinstance(value, Tensor) else value
 
 
@@ -201,23 +198,6 @@ def _is_exporting() -> bool:
         return torch.compiler.is_exporting()
     # torch 2.6 tells it of the non-strict mode alone
     return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
-
-
-def _reached(severity: float | Tensor, film: float | Tensor) -> float | Tensor:
-    """What the noisy film has: a film that has more already stays as it is."""
-    if isinstance(severity, Tensor) and isinstance(film, Tensor):
-        return torch.maximum(severity, film.to(severity))
-    if isinstance(severity, Tensor):
-        return severity.clamp(min=film)
-    return film.clamp(min=severity) if isinstance(film, Tensor) else severity
-
-
-def _missing(severity: Tensor, film: Tensor) -> Tensor:
-    """The severity of the noise that a film lacks: variances add."""
-    lacking = severity.square() - film.square()
-    some = lacking > 0
-    # the root has no derivative at 0
-    return torch.where(some, torch.where(some, lacking, 1.0).sqrt(), 0.0)
 
 
 def _broadcast(severity: float | Tensor, images: Tensor) -> Tensor:

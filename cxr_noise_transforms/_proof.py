@@ -10,6 +10,7 @@ import json
 import math
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -38,6 +39,9 @@ _OTHERWISE = (
 
 # by device; what is wrong with its kernel, or nothing
 _verdicts: dict[torch.device, str] = {}
+# by device; how often its kernel raised, and after how many times that is a verdict
+_failures: Counter[torch.device] = Counter()
+_TRIES = 3
 
 
 class Probe(NamedTuple):
@@ -122,13 +126,14 @@ def proven(device: torch.device) -> bool:
     if device not in _verdicts:
         # a thread of its own is free of the caller's modes: fake tensors, transforms, autocast
         with ThreadPoolExecutor(1) as apart:
-            _verdicts[device] = apart.submit(_verdict, device).result()
-        if _verdicts[device]:
+            found = apart.submit(_found, device).result()
+        if found:
             warnings.warn(
-                f"the Triton kernel is not used on {device}: {_verdicts[device]}; {_OTHERWISE}",
+                f"the Triton kernel is not used on {device}: {found}; {_OTHERWISE}",
                 RuntimeWarning,
                 stacklevel=2,
             )
+        return not found
     return not _verdicts[device]
 
 
@@ -147,20 +152,30 @@ def _known_good(device: torch.device) -> bool:
 _known_good._dynamo_marked_constant = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-def _verdict(device: torch.device) -> str:
+def _found(device: torch.device) -> str:
+    """What is wrong with the kernel, if anything; what is raised may pass, and is tried again."""
     try:
-        # Triton is heavy, and absent on some systems
-        expose = import_module("._triton", __package__).expose
-        file = _file(device)
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            kept = json.loads(file.read_text())["flaw"]
-            if isinstance(kept, str):
-                return kept
-        found = flaw(expose, device)
-    # what a kernel, its compiler or its driver raises may be anything, and may pass: not kept
+        _verdicts[device] = _verdict(device)
+    # a kernel, its compiler or its driver may raise anything
     except Exception as error:  # noqa: BLE001
         reason = next(iter(str(error).strip().splitlines()), "")
-        return f"it fails with {type(error).__name__}: {reason}"
+        failure = f"it fails with {type(error).__name__}: {reason}"
+        _failures[device] += 1
+        if isinstance(error, ImportError) or _failures[device] == _TRIES:
+            _verdicts[device] = failure
+        return failure
+    return _verdicts[device]
+
+
+def _verdict(device: torch.device) -> str:
+    # Triton is heavy, and absent on some systems
+    expose = import_module("._triton", __package__).expose
+    file = _file(device)
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(file.read_text())["flaw"]
+        if isinstance(kept, str):
+            return kept
+    found = flaw(expose, device)
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_name(f".{uuid4().hex}")

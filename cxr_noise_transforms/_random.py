@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from ._checks import check_integer_seed
+from ._distribution import severities_at
 
 # multipliers of the splitmix64 finaliser (Steele, Lea and Flood 2014), as signed words
 _MIX = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
@@ -105,14 +106,11 @@ def severity_salt(name: str) -> int:
 def draw_severity(source: tuple[float, float] | Distribution, seeds: Tensor, salt: int) -> Tensor:
     """Severities of a distribution, or uniform within bounds, one per seed."""
     # 24 bits of a hash of the seed: the same severity on every device
-    word = _mix(_mix(seeds) ^ salt)
+    word = _mix(_mix(seeds) ^ salt) & 0xFFFFFF
     if isinstance(source, Distribution):
-        # middles of 2**23 intervals: neither end, where many distributions are infinite
-        uniform = ((word & 0x7FFFFF).to(torch.float64) + 0.5) / 2**23
-        severity: Tensor = source.icdf(uniform).to(torch.float32)
-        return severity
+        return severities_at(source, word)
     low, high = source
-    return low + (high - low) * ((word & 0xFFFFFF).to(torch.float32) / 2**24)
+    return low + (high - low) * (word.to(torch.float32) / 2**24)
 
 
 def mixed(seeds: Tensor, stream: int) -> Tensor:

@@ -53,8 +53,20 @@ def to_image(noisy: Tensor, image: Tensor, exposed: Tensor | None, digitiser: Di
     elif digitiser.value_range != (0, 1):
         low, high = digitiser.value_range
         noisy = low + noisy * (high - low)
-    result = noisy.to(image.dtype)
+    result = _saturated(noisy, image.dtype).to(image.dtype)
     return result if exposed is None else _chosen(exposed, result, image)
+
+
+def largest_finite(dtype: torch.dtype) -> float:
+    """What finite values saturate to where float32 exceeds the image's dtype, else infinity."""
+    return torch.finfo(dtype).max if dtype in (torch.float16, torch.bfloat16) else torch.inf
+
+
+def _saturated(noisy: Tensor, dtype: torch.dtype) -> Tensor:
+    largest = largest_finite(dtype)
+    if largest == torch.inf:
+        return noisy
+    return torch.where(noisy.isinf(), noisy, noisy.clamp(-largest, largest))
 
 
 def _chosen(exposed: Tensor, noisy: Tensor, image: Tensor) -> Tensor:
@@ -73,8 +85,12 @@ def divided(numerator: Tensor, divisor: float) -> Tensor:
     return numerator / divisor
 
 
-def in_layout_of(image: Tensor, result: Tensor) -> Tensor:
-    """``result`` in the memory format of ``image``."""
+def in_form_of(image: Tensor, result: Tensor) -> Tensor:
+    """``result`` in the memory format of ``image``, and of its type with what that carries."""
+    if type(result) is not type(image) and not isinstance(image, torch.nn.Parameter):
+        kept = image.clone()
+        kept.copy_(result)
+        return kept
     if result.stride() == image.stride():
         return result
     return torch.empty_like(image).copy_(result)

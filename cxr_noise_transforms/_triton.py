@@ -194,7 +194,7 @@ def _kernel(
             words = _words(key, _READ_OUT, block, noisy < float("inf"))
             noisy += deviation * _quantiles(words)
         noisy = _to_image(noisy, low, span, FULL, STEPS)
-        first, second = tl.split(noisy.to(clean.dtype))
+        first, second = tl.split(_rounded(noisy, clean.dtype))
     _store(result, first, 8 * lane, end, GROUP)
     _store(result, second, 8 * lane + 4, end, GROUP)
 
@@ -221,6 +221,16 @@ def _to_image(noisy, low, span, FULL: tl.constexpr, STEPS: tl.constexpr):
     elif span is not None:
         noisy = low + noisy * span
     return noisy
+
+
+@triton.jit
+def _rounded(noisy, DTYPE: tl.constexpr):
+    """In the image's dtype; what is finite stays finite in half precision."""
+    if DTYPE.is_fp16() or DTYPE.is_bf16():
+        largest = 65504.0 if DTYPE.is_fp16() else 3.3895313892515355e38
+        beyond = (tl.abs(noisy) > largest) & (tl.abs(noisy) < float("inf"))
+        noisy = tl.where(beyond, tl.where(noisy < 0, -largest, largest), noisy)
+    return noisy.to(DTYPE)
 
 
 @triton.jit

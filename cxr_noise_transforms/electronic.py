@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._checks import Film, Held, Severity
+from ._checks import Held, Severity
 from ._domain import Domain
 from ._exposure import Exposure
+from ._film import Film
 from ._noise import NoiseModule
 from .severity import SIGMA0, electronic_sigma
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._checks import Film, Held, Severity, check_blur
+from ._checks import Held, Severity, check_blur
 from ._domain import Domain
 from ._exposure import Exposure
+from ._film import Film
 from ._noise import NoiseModule
 from ._signal import divided
 from .severity import N0, SIGMA0, electronic_sigma

@@ -12,6 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from ._adapters import check_adapter, warn_of_channels
+from ._signal import in_form_of
 
 
 def _is_plain(item: Any) -> bool:
@@ -95,4 +96,4 @@ class Noise(v2.Transform):
             noisy = self.noise(image[None])[0]
         else:
             noisy = self.noise(image)
-        return noisy if _is_plain(inpt) else tv_tensors.wrap(noisy, like=inpt)
+        return in_form_of(inpt, noisy) if _is_plain(inpt) else tv_tensors.wrap(noisy, like=inpt)

@@ -126,7 +126,9 @@ def test_noise_adds_nothing_to_a_checkpoint(module: Module, severity: object) ->
 
 def test_a_severity_per_image_moves_with_its_module(module: Module, device: str) -> None:
     noise = module(torch.tensor([1.0, 2.0])).to(device)
-    assert {buffer.device.type for buffer in noise.buffers()} == {device}
+    for there in (device, "meta"):
+        held = [one for one in vars(noise.to(there)).values() if isinstance(one, Tensor)]
+        assert {severity.device.type for severity in held} == {there}
 
 
 @pytest.mark.parametrize("cast", [nn.Module.half, nn.Module.bfloat16, nn.Module.double])
@@ -134,7 +136,7 @@ def test_casting_a_module_leaves_its_noise(
     module: Module, cast: Callable[[nn.Module], nn.Module], device: str
 ) -> None:
     image = torch.rand(2, 1, 8, 8, device=device)
-    for severity in (2.0, (1.0, 3.0), torch.tensor([1.0, 2.0])):
+    for severity in (2.0, (1.0, 3.0), torch.tensor([1.0, 2.1]), torch.tensor([0.1, 3]).double()):
         expected = module(severity)(image, seed=1)
         assert torch.equal(cast(module(severity))(image, seed=1), expected)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,20 @@ def test_no_pixels(shape: tuple[int, ...]) -> None:
     ones = torch.ones(shape[0])
     noisy = _cpu.expose(torch.zeros(shape), ones, ones, torch.arange(shape[0]), Digitiser())
     assert noisy.shape == shape
+
+
+def test_a_large_result_lies_in_huge_pages() -> None:
+    maps = Path("/proc/self/smaps")
+    if not maps.exists() or "VmFlags" not in maps.read_text():
+        pytest.skip("the system does not tell of its pages")
+    noisy = quantum_noise(torch.rand(1, 1, 1600, 1600), 4)
+    middle, inside, flags = noisy.data_ptr() + noisy.nbytes // 2, False, ""
+    for line in maps.read_text().splitlines():
+        if found := re.match("([0-9a-f]+)-([0-9a-f]+) ", line):
+            inside = int(found[1], 16) <= middle < int(found[2], 16)
+        elif inside and line.startswith("VmFlags"):
+            flags = line
+    assert "hg" in flags.split()
 
 
 def test_threads_of_the_caller_do_not_mix() -> None:

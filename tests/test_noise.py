@@ -132,6 +132,17 @@ def test_a_severity_that_turns_bad_is_refused_at_the_call() -> None:
         noise(FILMS)
 
 
+@pytest.mark.parametrize("before", [1.0, (1.0, 2.0), torch.tensor([1.0, 2.0])], ids=str)
+@pytest.mark.parametrize("after", [3.0, (3.0, 4.0), torch.tensor([3.0, 4.0])], ids=str)
+def test_any_severity_takes_the_place_of_any(before: object, after: object) -> None:
+    noise = QuantumNoise(before)
+    noise.sq = after
+    assert torch.equal(noise(FILMS[:2], seed=1), QuantumNoise(after)(FILMS[:2], seed=1))
+    noise.sq = "much"
+    with pytest.raises(TypeError, match="sq must be a number, a range"):
+        noise(FILMS)
+
+
 def test_a_noise_without_severities_is_drawn() -> None:
     class FixedNoise(NoiseModule):
         def __init__(self) -> None:

@@ -6,6 +6,7 @@ Without a GPU the kernel runs in Triton's interpreter, in a process of its own.
 # ruff: noqa: ANN001, ANN201
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 from interpreter import INTERPRETED, run_in_the_interpreter
 from torch import Tensor
 
-from cxr_noise_transforms import _drawers, _proof, quantum_noise
+from cxr_noise_transforms import _cpu, _drawers, _proof, quantum_noise
 from cxr_noise_transforms._signal import Digitiser
 
 triton = pytest.importorskip("triton", minversion="3.2")
@@ -39,6 +40,7 @@ _words, _by_quantile = _triton._words, _triton._by_quantile
 def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No verdict is known, and those that come are kept in a folder of the test."""
     monkeypatch.setattr(_proof, "_verdicts", {})
+    monkeypatch.setattr(_proof, "_failures", Counter())
     monkeypatch.setattr(_proof, "_file", lambda device: tmp_path / f"{device.type}.json")
 
 
@@ -142,16 +144,34 @@ def test_without_proof_noise_is_drawn_as_before_and_one_warning_says_so(
     assert _drawers._best_backend(cuda, torch.float64, seeded=True) == "numba"
 
 
-def test_a_kernel_that_fails_is_not_used_and_tried_again_by_the_next_process(
+def out_of_memory(*_: object) -> Tensor:
+    raise torch.OutOfMemoryError("out of memory\nwith details")
+
+
+FAILS = "it fails with OutOfMemoryError: out of memory; noise"
+
+
+def test_a_kernel_that_fails_is_not_used_and_tried_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def out_of_memory(*_: object) -> Tensor:
-        raise torch.OutOfMemoryError("out of memory\nwith details")
-
     monkeypatch.setattr(_triton, "expose", out_of_memory)
-    with pytest.warns(RuntimeWarning, match="it fails with OutOfMemoryError: out of memory; noise"):
+    with pytest.warns(RuntimeWarning, match=FAILS):
         assert not _proof.proven(torch.device("cpu"))
     assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(_triton, "expose", _cpu.expose)
+    assert _proof.proven(torch.device("cpu"))
+
+
+def test_a_kernel_that_fails_again_and_again_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(_triton, "expose", out_of_memory)
+    for _ in range(_proof._TRIES):
+        with pytest.warns(RuntimeWarning, match=FAILS):
+            assert not _proof.proven(torch.device("cpu"))
+    monkeypatch.setattr(_triton, "expose", lambda *_: pytest.fail("it is tried again"))
+    assert not _proof.proven(torch.device("cpu"))
+    assert not recwarn
 
 
 def test_a_folder_that_cannot_be_written_does_not_matter(

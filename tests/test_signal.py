@@ -331,10 +331,18 @@ def test_a_huge_signal_is_no_garbage_in_float32(sq: float, device: str) -> None:
     assert ((noisy - image).abs() <= 8 * spread).all()
 
 
-@beyond_the_range
-def test_a_huge_signal_saturates_to_infinity_in_half_precision(device: str) -> None:
-    image = torch.full((8, 8), torch.finfo(torch.float16).max, device=device, dtype=torch.float16)
-    assert not quantum_noise(image, 10.0, seed=0).isnan().any()
+@pytest.mark.parametrize("backend", [None, "torch"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_what_is_finite_stays_finite_in_half_precision(
+    noise: Noise, dtype: torch.dtype, backend: str | None, device: str
+) -> None:
+    largest = torch.finfo(dtype).max
+    image = torch.full((1, 1, 32, 32), min(largest, 1e29), dtype=dtype, device=device)
+    image[..., 0], image[..., 1] = math.inf, math.nan
+    noisy = noise(image, 4.0, value_range=(0, image[..., -1].max().item()), backend=backend)
+    assert torch.equal(noisy.isinf(), image.isinf())
+    assert torch.equal(noisy.isnan(), image.isnan())
+    assert dtype != torch.float16 or (noisy == largest).any()
 
 
 @pytest.mark.parametrize(

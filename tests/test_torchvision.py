@@ -135,6 +135,25 @@ def test_type_dtype_and_shape_stay_and_the_input_is_not_modified(
     assert torch.equal(noisy, film) == (p == 0)
 
 
+@pytest.mark.parametrize("severity", [0.0, 2.0, (0.0, 0.0), torch.tensor([0.0, 2.0])], ids=str)
+@pytest.mark.parametrize("way", [QuantumNoise, lambda severity: Noise(QuantumNoise(severity))])
+def test_the_type_stays_at_any_severity(way: Callable[..., Any], severity: object) -> None:
+    films = torch.rand(2, 1, 8, 8)
+    assert type(way(severity)(tv_tensors.Image(films))) is tv_tensors.Image
+    assert type(way(severity)(films)) is Tensor
+
+
+@pytest.mark.parametrize("severity", [0.0, 2.0])
+@pytest.mark.parametrize("way", [QuantumNoise, lambda severity: Noise(QuantumNoise(severity))])
+def test_monais_tensors_keep_their_meta_data(way: Callable[..., Any], severity: float) -> None:
+    monai = pytest.importorskip("monai.data")
+    film = monai.MetaTensor(torch.rand(2, 1, 8, 8), meta={"patient": 7})
+    noisy = way(severity)(film)
+    assert type(noisy) is monai.MetaTensor
+    assert noisy.meta["patient"] == 7
+    assert torch.equal(noisy.as_tensor(), film.as_tensor()) == (severity == 0)
+
+
 @pytest.mark.filterwarnings(f"ignore:{THREE_NOISES}")
 @pytest.mark.parametrize(
     ("kind", "shape", "severities"),

@@ -224,6 +224,7 @@ def test_read_out_is_the_cpus(expose: Expose) -> None:
         Digitiser(bits=5),
         Digitiser((-1024.0, 1024.0)),
         Digitiser((-0.3, 1.7), bits=12),
+        Digitiser((-65500.0, 65500.0)),
     ],
     ids=str,
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, vmap
+from torch._subclasses import FakeTensorMode
 
 from cxr_noise_transforms import QuantumNoise, quantum_noise
 
@@ -79,6 +82,17 @@ def test_a_module_is_mapped_over_films() -> None:
     noise = QuantumNoise(2.0)
     mapped = vmap(lambda film, seed: noise(film, seed=seed))(films(), SEEDS)
     assert torch.equal(mapped, noise(films(), seed=SEEDS))
+
+
+@pytest.mark.parametrize("severity", [(1.0, 3.0), 2.0], ids=str)
+def test_what_a_transform_draws_is_not_kept(severity: object) -> None:
+    noise = QuantumNoise(severity)
+    vmap(lambda film, seed: noise(film, seed=seed))(films(), SEEDS)
+    assert copy.deepcopy(noise)(films()[:1]).shape == films()[:1].shape
+    pickle.dumps(noise)
+    with FakeTensorMode():
+        noise(torch.empty(3, 1, 8, 9))
+    pickle.dumps(copy.deepcopy(noise))
 
 
 @backends

@@ -227,7 +227,10 @@ def _check_films(root: Path, report: Report, _seed: int) -> list[tuple[Film, str
     """The films of a folder that says nothing about them, not even of whom they are."""
     films = folder_films(root)
     report.facts.append(f"folder of {len(films)} films {root}")
-    return [({**film, "patient": None}, "") for film in films]
+    return [
+        ({"id": film["id"], "image": Path(film["image"]).relative_to(root), "patient": None}, "")
+        for film in films
+    ]
 
 
 def _describe(films: list[Film], report: Report) -> None:
