@@ -30,7 +30,8 @@ def sweep_parser(
 ) -> argparse.ArgumentParser:
     """A parser with the options of every sweep; the first profile is the default.
 
-    With ``several_sizes`` its size is a list, whose first one is compared with the others.
+    With ``several_sizes`` its size is a list, and there is no ladder: a dose is another severity at
+    every size.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -54,7 +55,8 @@ def sweep_parser(
     add("--cache", metavar="memory|none|DIR", default="memory", help="where films read are kept")
     add("--workers", type=int, default=0, help="loader processes")
     add("--seed", type=int, default=0, help="of split and training, 0 to 2**32 - 1")
-    add_ladder(parser)
+    if not several_sizes:
+        add_ladder(parser)
     add("--cells-at-once", type=count, default=1, metavar="N",
         help="cells measured in one reading of the films")  # fmt: skip
     add("--share", type=_share, metavar="I/N", default=(0, 1),
@@ -115,7 +117,7 @@ def sweep_settings(chosen: argparse.Namespace) -> dict[str, Any]:
         "training": training,
         "loading": {"cache": chosen.cache, "num_workers": chosen.workers},
         "device": chosen.device,
-        "cells": cells_of(chosen),
+        **({"cells": cells_of(chosen)} if "ladder" in chosen else {}),
         "noise_seeds": range(chosen.noise_seeds),
         "cells_at_once": chosen.cells_at_once,
         "share": chosen.share,
