@@ -67,7 +67,8 @@ def main() -> None:
     parser.add_argument("--leave-out", metavar="SOURCE", help="keep one source for testing alone")
     parser.add_argument("--encoder", help="encoder of smp")
     parser.add_argument("--encoder-weights", metavar="imagenet|none|FILE")
-    chosen = parse(parser, PROFILES)
+    # the networks halve their films five times
+    chosen = parse(parser, PROFILES, multiple=32)
     start = time.monotonic()
     without = chosen.leave_out and f"without-{chosen.leave_out}"
     task = "-".join(filter(None, [chosen.organs, chosen.source, without])).lower()

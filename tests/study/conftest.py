@@ -41,6 +41,12 @@ def tb_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def chexpert_table() -> Path:
+    """Rows of CheXpert's own table, renumbered, without films."""
+    return real_films("tables") / "chexpert_sample.csv"
+
+
+@pytest.fixture(scope="session")
 def dicom_data() -> Path:
     """Two DICOM films of the same pixels, one of them marked MONOCHROME1."""
     return real_films("dicom")

@@ -1,6 +1,6 @@
 """Data folders in the layouts of the real ones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from cxr_noise_transforms.study.films import chest_phantom
+from cxr_noise_transforms.study.films.chexpert import FINDINGS
 
 # polygons asymmetric left to right and top to bottom, in the dataset's 1024-pixel coordinates
 RIGHT = np.array([[200, 200], [400, 150], [450, 600], [180, 700]], dtype=np.float64)
@@ -21,10 +22,10 @@ HEADER = (
 )
 
 
-def write_image(path: Path, size: int = 64) -> Path:
-    """Pixels that follow from the name, so that no two names share them."""
+def write_image(path: Path, size: int = 64, seed: str | None = None) -> Path:
+    """Pixels that follow from the name, or another seed, so that no two names share them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(list(path.name.encode()))
+    rng = np.random.default_rng(list((seed or path.name).encode()))
     Image.fromarray(rng.integers(0, 256, (size, size), dtype=np.uint8)).save(path)
     return path
 
@@ -66,4 +67,21 @@ def write_ward(root: Path) -> Path:
     rows.assign(sick=[0, 1, 0, 1, 0, 1], old=[1, 1, 0, 0, 1, 0]).to_csv(
         root / "labels.csv", index=False
     )
+    return root
+
+
+def write_chexpert(
+    root: Path, patients: Iterable[tuple[str, int, Mapping[str, float]]], size: int = 48
+) -> Path:
+    """CheXpert's folder: each patient's part, number and labels, one study of both views."""
+    columns = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *FINDINGS]
+    rows: dict[str, list[dict[str, object]]] = {"train": [], "valid": []}
+    for part, number, labels in patients:
+        for place, (view, angle) in enumerate((("Frontal", "AP"), ("Lateral", "")), start=1):
+            path = f"{part}/patient{number:05d}/study1/view{place}_{view.lower()}.jpg"
+            write_image(root / path, size, seed=path)
+            about = {"Path": f"CheXpert-v1.0-small/{path}", "Sex": "Male", "Age": 50}
+            rows[part].append({**about, "Frontal/Lateral": view, "AP/PA": angle, **labels})
+    for part, some in rows.items():
+        pd.DataFrame(some, columns=columns).to_csv(root / f"{part}.csv", index=False)
     return root

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from layouts import write_annotated, write_image, write_table
+from layouts import write_annotated, write_chexpert, write_image, write_table
 
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 
@@ -108,6 +108,75 @@ def test_a_script_reads_a_folder_laid_out_like_the_dataset(tmp_path: Path) -> No
     assert "Phantoms" not in done.stdout
     table = pd.read_csv(tmp_path / "o" / "per_image.csv", dtype={"image": str})
     assert set(table.image) == {row[0] for row in rows[:10]}
+
+
+FINDINGS_SMALL = ["--arch", "test_resnet", "--pretrained", "none", "--size", "40", "33"]
+
+
+@pytest.mark.slow
+def test_findings_are_learned_by_policy_and_size(tmp_path: Path) -> None:
+    arguments = [*FINDINGS_SMALL, "--phantoms", "80", "--policies", "flip", "self-trained"]
+    done = script("chexpert.py", *arguments, *BRIEF, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    written = [tmp_path / path for path in done.stdout.split("Wrote\n")[1].split()]
+    names = {"per_image.csv", "plane.png", "report.html", "report.md"}
+    assert {path.name for path in written} == names
+    table = pd.read_csv(written[0].parent / "per_image.csv")
+    folders = ["flip-33px-frontal", "flip-40px-frontal", "self-trained-40px-frontal"]
+    assert sorted(table.network.unique()) == folders
+    page = (written[0].parent / "report.md").read_text()
+    for title in (
+        "Policies at 40 px",
+        "Sizes, policy flip",
+        "Films reduced and brought back to 40 px",
+        "Where the network looks",
+    ):
+        assert f"## {title}" in page
+        assert title in done.stdout or title.startswith("Where")
+    assert "blank labels count as 0" in done.stdout
+    again = script("chexpert.py", *arguments, *BRIEF, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("trained already") == 3
+
+
+@pytest.mark.slow
+def test_findings_of_a_folder_have_two_views_and_their_ensemble(tmp_path: Path) -> None:
+    marks = [{"Edema": number % 2, "Consolidation": -(number % 3)} for number in range(40)]
+    marks = [{name: max(mark, -1) for name, mark in one.items()} for one in marks]
+    train = [("train", number, one) for number, one in enumerate(marks)]
+    valid = [("valid", 90 + n, {"Edema": n % 2, "Consolidation": n // 2 % 2}) for n in range(8)]
+    write_chexpert(tmp_path / "chexpert", [*train, *valid], 40)
+    arguments = ["--data", "chexpert", "--views", "frontal", "lateral", "--combine", "max"]
+    arguments += ["--findings", "Edema", "Consolidation", "--policies", "ones", "--out", "o"]
+    done = script("chexpert.py", *FINDINGS_SMALL, *arguments, *BRIEF, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for line in ("## Views", "| frontal |", "| lateral |", "| both views |"):
+        assert line in done.stdout
+    assert "Phantoms" not in done.stdout
+    table = pd.read_csv(tmp_path / "o" / "per_image.csv")
+    assert table.image.nunique() == 2 * len(valid)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--views", "lateral"], "--views must hold frontal"),
+        (["--views", "frontal", "lateral"], "--views lateral needs --data: phantoms are frontal"),
+        (["--policies", "ones", "ones"], "--policies must name each policy once"),
+        (["--policies", "twos"], "argument --policies: invalid choice: 'twos'"),
+        (["--arch", "resnet18", "resnet34"], "--arch must be one network"),
+        (["--photons", "0"], "--photons must be positive"),
+        (["--flip-probability", "often"], "argument --flip-probability: invalid"),
+        (["--findings", "Fracture"], "error: findings must be some of the phantoms"),
+        (["--data", "nowhere"], "error: data folder nowhere does not exist; expected train.csv"),
+        (["--flip-probability", "1.5"], "must be from 0 to 1 or prevalence, got 1.5"),
+    ],
+)
+def test_the_findings_script_refuses_in_one_sentence(
+    arguments: list[str], message: str, refused: Refused
+) -> None:
+    _, said = refused("chexpert.py", *FINDINGS_SMALL, "--policies", "ones", *arguments)
+    assert message in said
 
 
 @pytest.mark.slow
@@ -210,7 +279,7 @@ def test_masks_that_do_not_fit_the_organs_are_refused(tmp_path: Path, refused: R
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--size", "100"], "--size must be a multiple of 32, got 100"),
+        (["--size", "16"], "--size must be "),
         (["--phantoms", "0"], "argument --phantoms: must be at least 1, got 0"),
         (["--epochs", "many"], "argument --epochs: invalid count value: 'many'"),
         (["--device", "nonsense"], "--device nonsense cannot be used here"),
@@ -228,6 +297,23 @@ def test_an_option_out_of_range_is_refused_before_anything_is_read(
     assert code == 2
     assert message in said
     assert not list(tmp_path.iterdir())
+
+
+def test_segmentation_networks_take_sides_that_they_can_halve(refused: Refused) -> None:
+    code, said = refused("seg_sweep.py", "--size", "100")
+    assert (code, "--size must be a multiple of 32, got 100" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size", "64", "31"], "--size must be at least 32, got 31"),
+        (["--size", "64", "48", "64"], "--size must name each size once, got 64 48 64"),
+    ],
+)
+def test_every_size_is_looked_at(arguments: list[str], message: str, refused: Refused) -> None:
+    code, said = refused("resolution.py", *arguments)
+    assert (code, message in said) == (2, True)
 
 
 def test_another_call_into_the_same_folder_needs_the_same_settings(

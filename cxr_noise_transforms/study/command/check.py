@@ -3,6 +3,7 @@
 cxr-noise check DIR      a data set, or a folder of films: what DICOM headers say is printed
 cxr-noise check DIR --organs lungs-heart --out split.json      of the Landmark dataset
 cxr-noise check DIR --pair "Effusion / Edema" --out split.json      of ChestX-ray14
+cxr-noise check DIR --out split.json      of CheXpert, its five findings
 
 Exits with 1 if something must be mended.
 """
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from cxr_noise_transforms.study.films.splits import Split
 
 _ORGANS = ("lungs", "heart", "lungs-heart")
+_NAMES = {
+    "landmark": "the Landmark dataset",
+    "chestxray14": "ChestX-ray14",
+    "chexpert": "CheXpert",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
             organs = (chosen.organs or "lungs") if layout == "landmark" else None
             parts = datalist(_split(chosen, organs), organs)
             sizes = ", ".join(f"{part} {len(films)}" for part, films in parts.items())
-            report.facts.append(f"{organs or chosen.pair}: {sizes}")
+            report.facts.append(f"{organs or chosen.pair or 'five findings'}: {sizes}")
     except (OSError, ValueError) as error:
         report.problems.append(str(error))
     print(report)
@@ -62,16 +68,19 @@ def main(arguments: Sequence[str]) -> int:
 def _check_task(chosen: argparse.Namespace, parser: argparse.ArgumentParser, layout: str) -> None:
     if layout == "films" and (chosen.pair or chosen.organs or chosen.out):
         parser.error("DIR holds films alone: there is no task to split them for")
-    if chosen.pair and layout == "landmark":
-        parser.error("--pair is for ChestX-ray14, DIR holds the Landmark dataset: use --organs")
-    if chosen.organs and layout == "chestxray14":
-        parser.error("--organs is for the Landmark dataset, DIR holds ChestX-ray14: use --pair")
+    if chosen.pair and layout != "chestxray14":
+        instead = ": use --organs" if layout == "landmark" else ", whose films need no option"
+        parser.error(f"--pair is for ChestX-ray14, DIR holds {_NAMES[layout]}{instead}")
+    if chosen.organs and layout != "landmark":
+        instead = ": use --pair" if layout == "chestxray14" else ", whose films need no option"
+        parser.error(f"--organs is for the Landmark dataset, DIR holds {_NAMES[layout]}{instead}")
     if chosen.out and layout == "chestxray14" and not chosen.pair:
         parser.error("--out needs --pair: the films of which findings?")
 
 
 def _split(chosen: argparse.Namespace, organs: str | None) -> Split:
     from cxr_noise_transforms.study.films import (
+        chexpert_films,
         classification_films,
         segmentation_films,
         split_by_patient,
@@ -80,6 +89,8 @@ def _split(chosen: argparse.Namespace, organs: str | None) -> Split:
     root, seed = chosen.data_dir, chosen.seed
     if organs is not None:
         return split_by_patient(segmentation_films(root, organs), seed, by="source")
+    if chosen.pair is None:
+        return split_by_patient(chexpert_films(root), seed, leave_out="valid")
     films = classification_films(root, chosen.pair, with_others=chosen.with_others)
     return split_by_patient(films, seed, by="label")
 
@@ -91,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("data_dir", metavar="DIR", type=Path, help="Landmark dataset, ChestX-ray14 or films")
+    add("data_dir", metavar="DIR", type=Path,
+        help="Landmark dataset, ChestX-ray14, CheXpert, or films")  # fmt: skip
     task = parser.add_mutually_exclusive_group()
     task.add_argument("--organs", choices=_ORGANS, help="task on the Landmark dataset")
     task.add_argument("--pair", metavar="'A / B'", help="task on ChestX-ray14: two findings")

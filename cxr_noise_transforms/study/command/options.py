@@ -21,9 +21,18 @@ Profiles = Mapping[str, Mapping[str, Any]]
 
 
 def sweep_parser(
-    description: str | None, profiles: Profiles, networks: Sequence[str], dataset: str
+    description: str | None,
+    profiles: Profiles,
+    networks: Sequence[str],
+    dataset: str,
+    *,
+    several_sizes: bool = False,
 ) -> argparse.ArgumentParser:
-    """A parser with the options of every sweep; the first profile is the default."""
+    """A parser with the options of every sweep; the first profile is the default.
+
+    With ``several_sizes`` its size is a list, and there is no ladder: a dose is another severity at
+    every size.
+    """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -33,7 +42,8 @@ def sweep_parser(
         "--arch", nargs="+", default=list(networks), help=f"networks; default: {' '.join(networks)}"
     )
     add("--profile", choices=profiles, default=next(iter(profiles)), help="defaults of the rest")
-    add("--size", type=count, help="side of the films in pixels, a multiple of 32")
+    add("--size", type=count, nargs="+" if several_sizes else None, metavar="N",
+        help="side of the films in pixels; each of several has trainings of its own")  # fmt: skip
     add("--levels", type=count, metavar="N",
         help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add("--epochs", type=count, help="at most; training stops early")
@@ -45,7 +55,8 @@ def sweep_parser(
     add("--cache", metavar="memory|none|DIR", default="memory", help="where films read are kept")
     add("--workers", type=int, default=0, help="loader processes")
     add("--seed", type=int, default=0, help="of split and training, 0 to 2**32 - 1")
-    add_ladder(parser)
+    if not several_sizes:
+        add_ladder(parser)
     add("--cells-at-once", type=count, default=1, metavar="N",
         help="cells measured in one reading of the films")  # fmt: skip
     add("--share", type=_share, metavar="I/N", default=(0, 1),
@@ -56,14 +67,21 @@ def sweep_parser(
     return parser
 
 
-def parse(parser: argparse.ArgumentParser, profiles: Profiles) -> argparse.Namespace:
-    """The command line, checked; what is not given comes from the profile."""
+def parse(
+    parser: argparse.ArgumentParser, profiles: Profiles, multiple: int = 1
+) -> argparse.Namespace:
+    """The command line, checked; what is not given comes from the profile.
+
+    Args:
+        parser: from :func:`sweep_parser`.
+        profiles: the defaults by name.
+        multiple: what divides the size of films that the networks take.
+    """
     chosen = parser.parse_args()
     for name, value in profiles[chosen.profile].items():
         if getattr(chosen, name) is None:
             setattr(chosen, name, value)
-    if chosen.size % 32:
-        parser.error(f"--size must be a multiple of 32, got {chosen.size}")
+    _check_sizes(parser, chosen.size if isinstance(chosen.size, list) else [chosen.size], multiple)
     if not 0 <= chosen.seed < 2**32:
         parser.error(f"--seed must be from 0 to 2**32 - 1, got {chosen.seed}")
     if not 0 < chosen.learning_rate <= 1:
@@ -99,7 +117,7 @@ def sweep_settings(chosen: argparse.Namespace) -> dict[str, Any]:
         "training": training,
         "loading": {"cache": chosen.cache, "num_workers": chosen.workers},
         "device": chosen.device,
-        "cells": cells_of(chosen),
+        **({"cells": cells_of(chosen)} if "ladder" in chosen else {}),
         "noise_seeds": range(chosen.noise_seeds),
         "cells_at_once": chosen.cells_at_once,
         "share": chosen.share,
@@ -126,6 +144,15 @@ def run(main: Callable[[], None]) -> None:
     """Run a script's ``main``, in one process or in each that ``torchrun`` started."""
     with in_sentences(), joined():
         main()
+
+
+def _check_sizes(parser: argparse.ArgumentParser, sizes: Sequence[int], multiple: int) -> None:
+    for size in sizes:
+        if size < 32 or size % multiple:
+            must = f"a multiple of {multiple}" if multiple > 1 else "at least 32"
+            parser.error(f"--size must be {must}, got {size}")
+    if len(set(sizes)) < len(sizes):
+        parser.error(f"--size must name each size once, got {' '.join(map(str, sizes))}")
 
 
 def _share(text: str) -> tuple[int, int]:

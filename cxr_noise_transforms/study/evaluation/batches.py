@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
 import torch
@@ -35,6 +35,16 @@ class Content(NamedTuple):
     shapes: tuple[Any, ...]
     patient: str
     source: str
+
+
+class Later:
+    """A loader that reads its films when somebody asks for them."""
+
+    def __init__(self, make: Callable[[], Iterable[Any]]) -> None:
+        self.make = make
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.make())
 
 
 def batches(loader: Iterable[Any], scale: Scale) -> Iterator[dict[str, Any]]:

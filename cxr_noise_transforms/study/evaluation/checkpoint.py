@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from cxr_noise_transforms.study.training.networks import load_checkpoint
+from cxr_noise_transforms.study.training.resume import short
 
 
 def trained_network(
@@ -36,7 +37,7 @@ def trained_network(
         other = [
             f"{name} {stored.get(name)} there, {value} now"
             for name, value in settings.items()
-            if stored.get(name) != value
+            if stored.get(name) != short(value)
         ]
         if other:
             raise ValueError(

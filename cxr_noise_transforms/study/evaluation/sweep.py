@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,12 +29,15 @@ from cxr_noise_transforms.study.processes import (
 )
 from cxr_noise_transforms.study.provenance import provenance
 
+from .batches import Later
 from .errors import own_errors
 from .model import Model
 from .records import FILMS, bind_to_films, check_record, split_hash
 from .stress import stress_test
 
 CHECKPOINTS = {"best": "model.pt", "swa": "model_swa.pt"}
+# folders of what is measured on each part of the films
+_MEASURED = {"train": "training", "val": "validation", "test": "cells"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Sweep:
         bundle: folder of a MONAI bundle with ``configs/train.yaml`` and ``configs/evaluate.yaml``.
         out: folder of the results.
         task: name of the task in the table.
-        measure: ``"segmentation"`` or ``"binary"``.
+        measure: ``"segmentation"``, ``"binary"`` or ``"multilabel"``.
         labels: names of the network's outputs.
         options: bundle keys for training and evaluation (``dataset_dir``, ``size``, ``seed``, ...).
         training: bundle keys for training alone (``epochs``, ``learning_rate``, ...).
@@ -58,6 +61,7 @@ class Sweep:
         noise_seeds: repetitions of the noise.
         cells_at_once: cells measured in one reading of the films.
         share: ``(i, n)``: measure only the i-th of n shares of the cells, and write no tables.
+        variant: of the bundle: ``train_<variant>.yaml`` and so on lie on top of its own files.
     """
 
     bundle: Path
@@ -73,15 +77,15 @@ class Sweep:
     noise_seeds: Sequence[int] = (0,)
     cells_at_once: int = 1
     share: tuple[int, int] = (0, 1)
+    variant: str | None = None
 
     def run(self, architectures: Sequence[str]) -> pd.DataFrame:
         """Train and measure what is not finished yet.
 
         Returns:
-            The long table (see :func:`stress_test`) of these
-            networks, each with its best and its averaged weights; also written to
-            ``per_image.csv``, with settings, versions and machine in ``run.json``. A classifier's
-            scores of the clean validation films are in ``validation.csv``.
+            The long table (see :func:`stress_test`) of these networks, each with its best and its
+            averaged weights; also written to ``per_image.csv``, with settings, versions and
+            machine in ``run.json``. Scores of clean validation films are in ``validation.csv``.
 
         Raises:
             ConnectionError: pretrained weights are out of reach.
@@ -127,6 +131,11 @@ class Sweep:
         checkpoint = str(self.out / arch / CHECKPOINTS[weights])
         return self._workflow("evaluate", arch, handlers=[], checkpoint=checkpoint, part=part)
 
+    def clean_scores(self, arch: str, part: str) -> pd.DataFrame:
+        """The long table of a trained network's best weights on the films of "train" or "val"."""
+        with own_errors():
+            return self._measure(arch, "best", part)
+
     def _train(self, arch: str) -> None:
         folder = self.out / arch
         record, model = folder / "training.json", folder / CHECKPOINTS["best"]
@@ -148,7 +157,7 @@ class Sweep:
             # what a former network left does not belong to the new one; its split may
             for name in (*CHECKPOINTS.values(), "training.json", FILMS):
                 (folder / name).unlink(missing_ok=True)
-            for name in ("cells", "validation", "tensorboard"):
+            for name in (*_MEASURED.values(), "tensorboard"):
                 shutil.rmtree(folder / name, ignore_errors=True)
         wait()
         workflow = self._workflow("train", arch, **self.training)
@@ -206,7 +215,7 @@ class Sweep:
         }
         return stress_test(
             model,
-            _Later(lambda: content("dataloader")),
+            Later(lambda: content("dataloader")),
             self.measure,
             outputs="logits",
             labels=self.labels,
@@ -220,12 +229,12 @@ class Sweep:
 
     def _measure(self, arch: str, weights: str, part: str) -> pd.DataFrame:
         content = self.evaluation(arch, weights, part).parser.get_parsed_content
-        clean = part == "val"
+        clean = part != "test"
         return self.stress(
             arch,
             content("network"),
             content,
-            self.out / arch / ("validation" if clean else "cells") / weights,
+            self.out / arch / _MEASURED[part] / weights,
             cells=[(0.0, 0.0)] if clean else self.cells,
             noise_seeds=[0] if clean else self.noise_seeds,
             share=(0, 1) if clean else self.share,
@@ -235,7 +244,8 @@ class Sweep:
     def _workflow(self, name: str, arch: str, **overrides: Any) -> ConfigWorkflow:
         # MONAI warns about the logging configuration that is switched off here
         logging.getLogger("monai.bundle.workflows").setLevel(logging.ERROR)
-        configs = [str(self.bundle / "configs" / f"{name}.yaml")]
+        variants = [f"{name}_{self.variant}"] if self.variant else []
+        configs = [str(self.bundle / "configs" / f"{one}.yaml") for one in (name, *variants)]
         if world() > 1:
             configs.append(str(self.bundle / "configs" / f"multi_gpu_{name}.yaml"))
             # the processes have joined already, and part later
@@ -262,10 +272,8 @@ class Sweep:
             pd.concat(tables, ignore_index=True).to_csv(beside, index=False)
 
     def _write_run(self, architectures: Sequence[str]) -> None:
-        records = {
-            arch: json.loads((self.out / arch / "training.json").read_text())
-            for arch in architectures
-        }
+        files = {arch: self.out / arch / "training.json" for arch in architectures}
+        records = {arch: json.loads(file.read_text()) for arch, file in files.items()}
         for record in records.values():
             del record["settings"], record["split_sha256"]
         run = {
@@ -281,7 +289,7 @@ class Sweep:
         """By what a finished training is known."""
         settings = {**self.options, **self.training}
         # a place on one machine means nothing on another
-        for name in {"dataset_dir", "encoder_weights", "pretrained"} & settings.keys():
+        for name in {"dataset_dir", "encoder_weights", "pretrained", "teacher"} & settings.keys():
             settings[name] = settings[name] and Path(settings[name]).resolve().name
         settings["dataset_dir"] = settings["dataset_dir"] or "phantom"
         return dict(json.loads(json.dumps(settings)))
@@ -291,13 +299,3 @@ class Sweep:
             content = workflow.parser.get_parsed_content
             films = content("split")["train"] + content("split")["val"]
             bind_to_films(folder, films, content("load_film"), anew=anew)
-
-
-class _Later:
-    """A loader that reads its films when somebody asks for them."""
-
-    def __init__(self, make: Callable[[], Iterable[Any]]) -> None:
-        self.make = make
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.make())

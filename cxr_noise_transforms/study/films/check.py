@@ -1,6 +1,7 @@
 """What a data folder holds, whether it can be used, and its split as a MONAI datalist.
 
-The Landmark dataset, ChestX-ray14 and a folder of nothing but films are told by the layout.
+The Landmark dataset, ChestX-ray14, CheXpert and a folder of nothing but films are told from each
+other by the layout.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from .chestxray14 import (
     pair_names,
     read_table,
 )
+from .chexpert import FINDINGS, FIVE, read_chexpert
+from .chexpert import TABLES as CHEXPERT_TABLES
 from .folders import folder_films
+from .labels import UNCERTAIN
 from .landmark import (
     CONTOURS,
     ORGANS,
@@ -59,7 +63,7 @@ def check(
     """Look at everything in a data folder: its tables, its landmarks, and every film.
 
     Args:
-        data_dir: folder of the Landmark dataset, of ChestX-ray14, or of films alone.
+        data_dir: folder of the Landmark dataset, of ChestX-ray14, of CheXpert, or of films alone.
         seed: of the splits that are tried.
         workers: threads that read the films.
         levels: see :func:`read_grey`; where it is needed, the report says so.
@@ -70,13 +74,13 @@ def check(
     """
     root = Path(data_dir)
     report = Report()
-    layout = layout_of(root)
-    if layout == "landmark":
-        films = _check_landmark(root, report, seed)
-    elif layout == "chestxray14":
-        films = _check_chestxray14(root, report, seed)
-    else:
-        films = _check_films(root, report)
+    look = {
+        "landmark": _check_landmark,
+        "chestxray14": _check_chestxray14,
+        "chexpert": _check_chexpert,
+        "films": _check_films,
+    }
+    films = look[layout_of(root)](root, report, seed)
     facts, problems = look_at(root, films, workers, levels)
     report.facts += facts
     report.problems += problems
@@ -84,23 +88,26 @@ def check(
 
 
 def layout_of(root: Path) -> str:
-    """``"landmark"``, ``"chestxray14"``, or ``"films"`` for a folder of films without their truth.
+    """``"landmark"``, ``"chestxray14"``, ``"chexpert"``, or ``"films"`` without their truth.
 
     Raises:
-        FileNotFoundError: no such folder, or nothing of the three.
+        FileNotFoundError: no such folder, or nothing of the four.
     """
     if (root / "Images").is_dir() and (root / "landmarks").is_dir():
         return "landmark"
     if any((root / table).is_file() for table in TABLES):
         return "chestxray14"
+    if all((root / table).is_file() for table in CHEXPERT_TABLES.values()):
+        return "chexpert"
     if not root.is_dir():
         raise FileNotFoundError(f"data folder {root} does not exist")
     if any(is_film(entry) for entry in root.rglob("*")):
         return "films"
     found = ", ".join(sorted(entry.name for entry in root.iterdir())[:8]) or "nothing"
     raise FileNotFoundError(
-        f"data folder {root} must hold Images/ and landmarks/, as the Landmark dataset, or "
-        f"{' or '.join(TABLES)}, as ChestX-ray14, or films; found {found}"
+        f"data folder {root} must hold Images/ and landmarks/, as the Landmark dataset, "
+        f"{' or '.join(TABLES)}, as ChestX-ray14, {' and '.join(CHEXPERT_TABLES.values())}, as "
+        f"CheXpert, or films; found {found}"
     )
 
 
@@ -109,11 +116,12 @@ def datalist(split: Split, organs: str | None = None) -> dict[str, list[dict[str
 
     Args:
         split: films of a data folder.
-        organs: their organs, ``None`` for films of a pair of findings.
+        organs: their organs, ``None`` for films with findings.
 
     Returns:
         ``training``, ``validation`` and ``testing``: the films, each with its ``image`` and, as
-        ``label``, the landmarks of its organs, all as paths below the data folder, or 1 or 0.
+        ``label``, the landmarks of its organs, all as paths below the data folder, or 1 or 0, or as
+        ``labels`` those of CheXpert.
     """
     if organs is not None:
         split = {
@@ -177,7 +185,45 @@ def _check_chestxray14(root: Path, report: Report, seed: int) -> list[tuple[Film
     ]
 
 
-def _check_films(root: Path, report: Report) -> list[tuple[Film, str]]:
+def _check_chexpert(root: Path, report: Report, seed: int) -> list[tuple[Film, str]]:
+    """Facts about both tables; the films whose images are there, without organs."""
+    report.facts.append(f"CheXpert in {root}")
+    table = read_chexpert(root)
+    _describe(table.to_dict("records"), report)
+    report.facts.append(f"views: {_count(table.to_dict('records'), 'view')}")
+    for part, rows in table.groupby("source"):
+        findings = [f"{name} {_label_counts(rows[name])}" for name in FINDINGS]
+        report.facts.append(f"{part}, positive/negative/uncertain/blank: {', '.join(findings)}")
+    report.facts.append("blank labels count as negative, a choice of this package")
+    agree = table.groupby("study")[list(FINDINGS)].agg(lambda label: len(set(label.fillna(9))) < 2)
+    disagreeing = agree.index[~agree.all(axis=1)]
+    report.facts.append(
+        f"studies: {len(agree)}; their views disagree in a label in {few(list(disagreeing))}"
+        if len(disagreeing)
+        else f"studies: {len(agree)}; their views agree in every label"
+    )
+    valid = table[table["source"] == "valid"]
+    if (unsure := (valid[list(FIVE)] == UNCERTAIN).any(axis=1)).any():
+        report.facts.append(f"films of valid.csv with uncertain labels, left out: {unsure.sum()}")
+    there = [(root / image).is_file() for image in table["image"]]
+    missing = [image for image, found in zip(table["image"], there, strict=True) if not found]
+    if missing:
+        report.problems.append(f"images missing of {len(table)} in the tables: {few(missing)}")
+    films = table[there][["image", "patient", "source"]].to_dict("records")
+    films = [{"id": film["image"], **film} for film in films]
+    try:
+        split_by_patient(films, seed, leave_out="valid")
+    except ValueError as error:
+        report.problems.append(f"train.csv cannot be split: {str(error).split(' (')[0]}")
+    return [(film, "") for film in films]
+
+
+def _label_counts(labels: Any) -> str:
+    counts = [int((labels == value).sum()) for value in (1, 0, UNCERTAIN)]
+    return "/".join(map(str, [*counts, int(labels.isna().sum())]))
+
+
+def _check_films(root: Path, report: Report, _seed: int) -> list[tuple[Film, str]]:
     """The films of a folder that says nothing about them, not even of whom they are."""
     films = folder_films(root)
     report.facts.append(f"folder of {len(films)} films {root}")

@@ -13,7 +13,7 @@ import torch
 from monai.transforms import Transform
 
 from .names import is_film
-from .pathology import FINDINGS
+from .pathology import CARDIOMEGALY, FINDINGS
 from .phantom import chest_phantom
 from .reader import read_grey
 from .record import Film, loaded, phantom_films
@@ -72,11 +72,9 @@ def classification_films(
     findings = pair_names(pair)
     if data_dir is None:
         for finding in findings:
-            if finding not in (*FINDINGS, _NO_FINDING):
-                raise ValueError(
-                    f"phantoms have the findings {', '.join(FINDINGS)} and {_NO_FINDING}, "
-                    f"not {finding!r}"
-                )
+            known = (*FINDINGS, CARDIOMEGALY, _NO_FINDING)
+            if finding not in known:
+                raise ValueError(f"phantoms have the findings {', '.join(known)}, not {finding!r}")
         return [
             {**film, "finding": findings[person % 2], "label": person % 2}
             for person, film in enumerate(phantom_films(phantoms))

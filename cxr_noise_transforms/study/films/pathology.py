@@ -85,6 +85,20 @@ def _atelectasis(rng: np.random.Generator, c: Chest) -> Change:
     return _fill(c, here * np.maximum(lifted, plate))
 
 
+def _consolidation(rng: np.random.Generator, c: Chest) -> Change:
+    """A dense part of one lung, between two levels, whose air is replaced but for some bronchi."""
+    side, here = _side(rng, c)
+    middle, half = rng.uniform(6.0, c.dome - 1), _log_uniform(rng, 1.2, 3.5)
+    slope, edge = rng.uniform(-0.4, 0.4), rng.uniform(0.3, 0.8)
+    level = c.y - middle - slope * (side * c.x - 6)
+    part = expit((level + half) / edge) * expit((half - level) / edge)
+    # it thins towards the midline, or towards the chest wall
+    across = expit(rng.choice((-1, 1)) * (side * c.x - 0.5 * c.width) / 1.5)
+    density = _log_uniform(rng, 0.35, 0.8) * (0.4 + 0.6 * across)
+    air = 1 - np.minimum(c.vessels, 0.5)
+    return _fill(c, here * density * part * air)
+
+
 def _edema(rng: np.random.Generator, c: Chest) -> Change:
     """Both sides: haze about the hila, wider vessels, septal (Kerley B) lines at the bases."""
     density = _log_uniform(rng, 0.03, 0.3)
@@ -218,5 +232,9 @@ _RULES: dict[str, Callable[[np.random.Generator, Chest], Change]] = {
     "Nodule": _nodule,
     "Pleural_Thickening": _pleural_thickening,
     "Pneumothorax": _pneumothorax,
+    # last, because a finding's chance hangs on its place
+    "Consolidation": _consolidation,
 }
 FINDINGS = tuple(_RULES)
+# a finding that is anatomy: the heart itself is larger, and so is its mask
+CARDIOMEGALY = "Cardiomegaly"

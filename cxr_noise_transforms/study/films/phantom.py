@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 
@@ -11,7 +12,7 @@ from scipy.ndimage import gaussian_filter, label
 
 from . import anatomy
 from .anatomy import FILM
-from .pathology import FINDINGS, Chest, change
+from .pathology import CARDIOMEGALY, FINDINGS, Chest, change
 
 # linear attenuation per cm at 70 keV (lung at 0.26 g/cm3), interpolated from the tables of
 # Hubbell and Seltzer, NISTIR 5632, for ICRU-44 soft tissue, lung and cortical bone
@@ -36,12 +37,12 @@ class Phantom:
 def chest_phantom(
     seed: int,
     size: int = 512,
-    finding: str | None = None,
+    finding: str | Sequence[str] | None = None,
     *,
     photons: float | None = None,
     read_noise: float = 0.0,
 ) -> Phantom:
-    """Film the analytic person ``seed``, healthy or with one finding.
+    """Film the analytic person ``seed``, healthy or with findings.
 
     Path lengths L of every tissue, beam exp(-sum mu L) + scatter, detector blur, then a
     logistic display of the logarithm, its centre set by the lungs as an exposure control would.
@@ -56,12 +57,15 @@ def chest_phantom(
     a pixel's count are its photons, and its photons + read_noise².
 
     A finding changes path lengths by a rule of :mod:`.pathology`, at the exposure of the healthy
-    film: the anatomy stays, and so do the masks, also where the finding hides the lung.
+    film: the anatomy stays, and so do the masks, also where the finding hides the lung. Several
+    add up, each in the lung that those before it have left. Cardiomegaly is anatomy: a
+    cardiothoracic ratio from 0.56 to 0.66 instead of from 0.41 to 0.57.
 
     Args:
         seed: Which person, at least 0.
         size: Height and width in pixels, at least 32.
-        finding: One of :data:`.pathology.FINDINGS`, ``None`` for a healthy chest.
+        finding: One of :data:`.pathology.FINDINGS` or ``"Cardiomegaly"``, several of them, or
+            ``None`` for a healthy chest.
         photons: Expected counts of a pixel at the median of the lungs, above 0 and at most 1e12;
             ``None`` for a film without grain.
         read_noise: Standard deviation of the read-out, in photons, at least 0.
@@ -90,11 +94,12 @@ def chest_phantom(
     """
     _check("seed", seed, 0)
     _check("size", size, 32)
-    if finding is not None and finding not in FINDINGS:
-        raise ValueError(f"finding must be None or one of {', '.join(FINDINGS)}, got {finding!r}")
+    findings = _findings(finding)
     _check_dose(photons, read_noise)
     rng = np.random.default_rng(seed)
     person = anatomy.Person(rng)
+    if CARDIOMEGALY in findings:
+        person.ctr = 0.56 + 0.625 * (person.ctr - 0.41)
     tree = anatomy.vessel_tree(person, rng)
 
     # small pixels are averaged from finer ones, or the ribs' cortex would alias
@@ -115,7 +120,8 @@ def chest_phantom(
     beam = _beam(person, path, fine)
     lungs, hearts = _masks(person, size)
     exposed = np.median(-np.log(beam[lungs]))
-    if finding is not None:
+    changes = [name for name in findings if name != CARDIOMEGALY]
+    if changes:
         chest = Chest(
             x=x,
             y=y,
@@ -128,13 +134,25 @@ def chest_phantom(
             angles=(person.dome + person.sulcus, person.dome + person.dome_left + person.sulcus),
             project=partial(anatomy.project, p=person, n=n),
         )
-        more_soft, more_lung = change(finding, seed, chest)
-        beam = _beam(person, path + MU_SOFT * more_soft + MU_LUNG * more_lung, fine)
+        for name in changes:
+            more_soft, more_lung = change(name, seed, chest)
+            path = path + MU_SOFT * more_soft + MU_LUNG * more_lung
+            chest = replace(chest, lung=chest.lung + more_lung)
+        beam = _beam(person, path, fine)
     if photons is not None:
         beam = _counted(beam, photons * np.exp(exposed), read_noise, seed)
     centre = exposed + 0.45 - person.exposure
     grey = anatomy.step(person.contrast * (-np.log(beam) - centre)) ** person.gamma
     return Phantom(np.rint(255 * grey).astype(np.uint8), lungs, hearts)
+
+
+def _findings(finding: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Every finding once, in the order of their rules."""
+    known = (*FINDINGS, CARDIOMEGALY)
+    given = () if finding is None else (finding,) if isinstance(finding, str) else finding
+    if not isinstance(given, Sequence) or not set(given) <= set(known):
+        raise ValueError(f"finding must be None or of {', '.join(known)}, got {finding!r}")
+    return tuple(name for name in known if name in given)
 
 
 def _beam(p: anatomy.Person, path: np.ndarray, fine: int) -> np.ndarray:

@@ -30,11 +30,13 @@ class View:
         image: ``(H, W)`` in [0, 1].
         reference: masks ``(C, H, W)`` of 0 and 1, ``None`` without outlines.
         prediction: likewise.
+        heat: an activation map ``(H, W)`` from 0 to 1 to be laid over the film.
     """
 
     image: NDArray[np.floating]
     reference: NDArray[Any] | None = None
     prediction: NDArray[Any] | None = None
+    heat: NDArray[np.floating] | None = None
 
 
 # task, image, sq, se to what is to be seen
@@ -105,6 +107,9 @@ def draw(seen: View, most: int = 512) -> bytes:
     figure = Figure(figsize=(width * scale / _DPI, height * scale / _DPI), dpi=_DPI)
     axis = figure.add_axes((0, 0, 1, 1))
     axis.imshow(seen.image, cmap="gray", vmin=0, vmax=1, aspect="auto")
+    if seen.heat is not None:
+        faint = 0.6 * seen.heat
+        axis.imshow(seen.heat, cmap="inferno", vmin=0, vmax=1, alpha=faint, aspect="auto")
     axis.axis("off")
     outline(axis, seen, linewidth=longest * scale / 120)
     content = io.BytesIO()

@@ -130,13 +130,18 @@ def write_report_of_findings(
     title: str,
     about: Mapping[str, str] | None = None,
     views: Views | None = None,
+    more: Sequence[Section] = (),
 ) -> list[Path]:
-    """As :func:`write_report_of_table`, of what was found in the table already."""
+    """As :func:`write_report_of_table`, of what was found in the table already.
+
+    ``more`` are sections of a study's own; their pictures are in the folder ``report`` too.
+    """
     measured: list[Block] = [films_table(tasks)]
     if about:
         measured.insert(0, facts_table("About this measurement", about))
     made = facts_table("This report was made with", provenance(torch.device("cpu")))
-    return _write(Path(out), title, tasks, [], measured, [Folded("Versions", [made])], views)
+    kept = [Folded("Versions", [made])]
+    return _write(Path(out), title, tasks, [], measured, kept, views, more)
 
 
 def _write(
@@ -147,6 +152,7 @@ def _write(
     measured: Sequence[Block],
     made: Sequence[Block],
     views: Views | None,
+    more: Sequence[Section] = (),
 ) -> list[Path]:
     names = (f"{number:03d}" for number in count(1))
     film = photographer(views, names, 512 if len(tasks) == 1 else 256) if views else None
@@ -154,6 +160,7 @@ def _write(
     sections = [
         Section("", [*notice, *answer_cards(tasks, names), *overview(tasks)]),
         Section("In words", _each(tasks, lambda one: remarks(one, alone=not several), fold=True)),
+        *more,
         Section("What was measured", [*measured, *design(tasks)]),
         Section("Films under noise", _each(tasks, lambda one: film_ladder(one, film), fold=True)),
         Section(

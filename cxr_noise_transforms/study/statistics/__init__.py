@@ -4,7 +4,7 @@ Nothing here knows how the table was made: any table of those columns will do, i
 ``check_table``. What is not defined is NaN.
 """
 
-from .comparisons import holm, monotonicity, paired_tests, recovery
+from .comparisons import holm, monotonicity, network_tests, paired_tests, recovery
 from .curves import (
     area_under_curve,
     breakdown_severity,
@@ -19,6 +19,7 @@ from .metrics import constant_answer
 from .performance import performance, seed_spread, validation_thresholds
 from .resampling import Resampled, bootstrap
 from .scores import best_threshold, score_metrics
+from .studies import by_study, ensemble
 from .summaries import checkpoint_table, severity_table, task_table
 
 __all__ = [
@@ -27,18 +28,21 @@ __all__ = [
     "best_threshold",
     "bootstrap",
     "breakdown_severity",
+    "by_study",
     "check_table",
     "checkpoint_table",
     "constant_answer",
     "curve_numbers",
     "curves",
     "drops",
+    "ensemble",
     "failures",
     "film_values",
     "holm",
     "label_counts",
     "mean_corruption_error",
     "monotonicity",
+    "network_tests",
     "paired_tests",
     "performance",
     "recovery",

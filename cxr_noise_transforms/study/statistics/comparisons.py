@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from cxr_noise_transforms.study.columns import UNDEGRADED
+
 from .metrics import LOWER_IS_BETTER
 from .resampling import Resampled
 from .scores import Floats
@@ -80,6 +82,43 @@ def recovery(
     if rise.groups.empty:
         raise ValueError(f"metric {metric} must have the cells {milder} and {harder}; one misses")
     return paired_tests(_improvement(rise), "greater", level)
+
+
+def network_tests(
+    resampled: Resampled, metric: str, reference: str, level: float = 0.95
+) -> pd.DataFrame:
+    """Every network's clean performance, and its paired difference from that of another.
+
+    Args:
+        resampled: from :func:`~cxr_noise_transforms.study.statistics.resampling.bootstrap`, of one
+            task and checkpoint.
+        metric: such as "auroc".
+        reference: name of the network that the others are compared with.
+        level: of the intervals, which are not adjusted.
+
+    Returns:
+        One row per network and label, and for their mean ("mean") where there are several:
+        ``value``, ``lower``, ``upper``, ``chance``; ``difference``, ``difference_lower``,
+        ``difference_upper``, ``p``, and ``p_holm``, adjusted over the networks of each label; NaN
+        for the reference.
+
+    Raises:
+        ValueError: there is no such network or metric, or no clean cell.
+    """
+    clean = resampled.select(metric=metric, sq=0, se=0, degradation=UNDEGRADED)
+    if reference not in set(clean.groups.network):
+        raise ValueError(
+            f"reference must be a network with a clean {metric}, got {reference!r}; there are "
+            f"{', '.join(clean.groups.network.unique()) or 'none'}"
+        )
+    if len(clean.groups.label.unique()) > 1:
+        clean = _stack([clean, clean.mean_over("label")])
+    key = ["network", "label"]
+    tests = paired_tests(clean.against(network=reference), level=level, family=("label",))
+    named = {"value": "difference", "lower": "difference_lower", "upper": "difference_upper"}
+    tests = tests[[*key, *named, "p", "p_holm"]].rename(columns=named)
+    levels = clean.intervals(level)[[*key, "value", "lower", "upper", "chance", "patients"]]
+    return levels.merge(tests, on=key, how="left")
 
 
 def monotonicity(resampled: Resampled, level: float = 0.95) -> pd.DataFrame:

@@ -27,6 +27,7 @@ def score_metrics(
     - ``auprc``: average precision, ``sum_t (R_t - R_(t-1)) P_t`` over the distinct scores ``t``
     - ``f1``: ``2 sum w y h / sum w (y + h)`` with ``h = (s >= 0.5)``
     - ``f1_val``: as ``f1`` with ``h = (s >= threshold)``; only where a threshold is given
+    - ``accuracy``: ``sum w [h = y] / sum w`` with ``h`` of ``f1``
     - ``brier``: ``sum w (s - y)^2 / sum w``
     - ``ece``: ``sum_b |sum_(i in b) w (y - s)| / sum w``: expected calibration error of the
       label's probability over 15 bins ``b`` of equal width, each with its upper edge
@@ -47,7 +48,7 @@ def score_metrics(
     Example:
         >>> found = score_metrics(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0.0, 0.0, 1.0, 1.0]))
         >>> {name: round(value.item(), 3) for name, value in found.items()}
-        {'auroc': 0.875, 'auprc': 0.833, 'f1': 0.667, 'brier': 0.135, 'ece': 0.1}
+        {'auroc': 0.875, 'auprc': 0.833, 'f1': 0.667, 'accuracy': 0.75, 'brier': 0.135, 'ece': 0.1}
 
     References:
         Brier 1950, Mon. Weather Rev. 78:1; Guo et al. 2017, arXiv:1706.04599, equation 3.
@@ -71,6 +72,7 @@ def score_metrics(
     found["f1"] = f1(0.5)
     if threshold is not None:
         found["f1_val"] = f1(threshold)
+    found["accuracy"] = _ratio(((scores >= 0.5) == targets).astype(float) @ weights, mass)
     found["brier"] = _ratio((scores - targets) ** 2 @ weights, mass)
     bins = np.searchsorted(np.linspace(0, 1, _BINS + 1)[1:-1], scores)
     first = np.flatnonzero(np.diff(bins, prepend=-1))

@@ -8,17 +8,21 @@ from .averaging import WeightAveraging
 from .handlers import ClipGradNorm, EarlyStop, EpochProgress, EpochSeeds, RefuseNaN, SameBuffers
 from .networks import classification_network, load_checkpoint, segmentation_network
 from .resume import Resume
+from .uncertainty import FindingLogits, UncertainLabelLoss, finding_logits
 
 __all__ = [
     "ClipGradNorm",
     "EarlyStop",
     "EpochProgress",
     "EpochSeeds",
+    "FindingLogits",
     "RefuseNaN",
     "Resume",
     "SameBuffers",
+    "UncertainLabelLoss",
     "WeightAveraging",
     "classification_network",
+    "finding_logits",
     "load_checkpoint",
     "segmentation_network",
 ]

@@ -67,7 +67,11 @@ def segmentation_network(
 
 
 def classification_network(
-    arch: str, pretrained: str | None = None, classes: int = 1, size: int = 512
+    arch: str,
+    pretrained: str | None = None,
+    classes: int = 1,
+    size: int = 512,
+    dropout: float = 0.0,
 ) -> nn.Module:
     """A network of timm: grey triplicated in, one logit per class out.
 
@@ -77,6 +81,7 @@ def classification_network(
             the file's classifier may have another number of classes.
         classes: logits.
         size: side of the films in pixels, for networks that are built for one size.
+        dropout: chance that a feature is left out before the classifier, in training.
 
     Raises:
         ValueError: unknown architecture, or weights that do not fit.
@@ -88,7 +93,7 @@ def classification_network(
     imagenet = pretrained == "imagenet"
     if imagenet and not timm.is_model_pretrained(arch):
         raise ValueError(f"timm has no pretrained weights for {arch!r}: train with pretrained none")
-    options: dict[str, Any] = {"num_classes": classes, "in_chans": 3}
+    options: dict[str, Any] = {"num_classes": classes, "in_chans": 3, "drop_rate": dropout}
     config = timm.get_pretrained_cfg(arch)
     if config is not None and config.fixed_input_size:
         options["img_size"] = size

@@ -63,7 +63,7 @@ class Resume:
         self.network = network
         self.evaluator = evaluator
         self.early_stop = early_stop
-        self.settings = {name: _short(value) for name, value in settings.items()}
+        self.settings = {name: short(value) for name, value in settings.items()}
         self.settings["processes"] = world()
 
     def attach(self, engine: Engine) -> None:
@@ -128,7 +128,7 @@ class Resume:
             engine.terminate()
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
     """The value where it is one word or number, the digest of anything longer."""
     if value is None or isinstance(value, bool | int | float):
         return value

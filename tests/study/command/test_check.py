@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import cxr_noise
-from layouts import write_annotated, write_image, write_table
+from layouts import write_annotated, write_chexpert, write_image, write_table
 from monai.data import load_decathlon_datalist
 from PIL import Image
 
@@ -343,3 +343,66 @@ def test_real_films_need_no_mending(
     assert not report.problems
     for fact in facts:
         assert fact in str(report)
+
+
+@pytest.fixture
+def chexpert(tmp_path: Path) -> Path:
+    """14 patients to train on, two to test on, two views of each."""
+    marks = {"Edema": 1, "Consolidation": -1, "Fracture": 0}
+    train = [("train", number, marks) for number in range(1, 15)]
+    return write_chexpert(tmp_path / "data", [*train, *(("valid", n, {}) for n in (90, 91))])
+
+
+def test_a_good_chexpert_folder(chexpert: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = chexpert.parent / "split.json"
+    status, report = run(capsys, chexpert, "--out", out)
+    assert status == 0, report
+    lines = report.splitlines()
+    assert lines[0] == f"CheXpert in {chexpert}"
+    for fact in (
+        "32 films of 16 patients, 16 with several films",
+        "sources: train 28, valid 4",
+        "views: frontal 16, lateral 16",
+        "blank labels count as negative, a choice of this package",
+        "studies: 16; their views agree in every label",
+        "images: 48 x 48 L 32",
+        "five findings: training 22, validation 6, testing 4",
+        "Nothing to be mended.",
+    ):
+        assert fact in lines
+    assert "Edema 28/0/0/0, Consolidation 0/0/28/0, Pneumonia 0/0/0/28" in lines[4]
+    testing = json.loads(out.read_text())["testing"]
+    assert {(film["patient"], tuple(film["labels"])) for film in testing} == {
+        ("patient00090", (0,) * 5), ("patient00091", (0,) * 5)
+    }  # fmt: skip
+
+
+def test_what_is_wrong_with_a_chexpert_folder(
+    chexpert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (chexpert / "train/patient00003/study1/view2_lateral.jpg").unlink()
+    valid = chexpert / "valid.csv"
+    lines = valid.read_text().splitlines()
+    # a lateral view with a finding of its own, and uncertain at that
+    lines[2] = ",".join([*lines[2].split(",")[:7], "-1", *lines[2].split(",")[8:]])
+    valid.write_text("\n".join(lines))
+    status, report = run(capsys, chexpert)
+    assert status == 1
+    assert "studies: 16; their views disagree in a label in 1 (valid/patient00090/study1)" in report
+    assert "films of valid.csv with uncertain labels, left out: 1" in report
+    assert "images missing of 32 in the tables: 1 (train/patient00003/study1/view2_la" in report
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--pair", PAIR], "--pair is for ChestX-ray14, DIR holds CheXpert, whose films need no"),
+        (["--organs", "lungs"], "--organs is for the Landmark dataset, DIR holds CheXpert, whose"),
+    ],
+)
+def test_options_of_other_datasets_are_refused_of_chexpert(
+    option: list[str], message: str, chexpert: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run(capsys, chexpert, *option)
+    assert message in capsys.readouterr().err

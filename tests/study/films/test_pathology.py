@@ -9,13 +9,15 @@ import pytest
 from scipy.ndimage import binary_erosion, gaussian_filter, label
 
 from cxr_noise_transforms.study.films.anatomy import FILM
-from cxr_noise_transforms.study.films.pathology import FINDINGS, Chest, change
+from cxr_noise_transforms.study.films.pathology import CARDIOMEGALY, FINDINGS, Chest, change
 from cxr_noise_transforms.study.films.phantom import Phantom, chest_phantom
 
 SEEDS = range(20)
 SIZE = 96
 PIXEL = FILM / SIZE
-ONE_SIDED = ("Atelectasis", "Effusion", "Infiltration", "Nodule", "Pleural_Thickening")
+ONE_SIDED = (
+    "Atelectasis", "Consolidation", "Effusion", "Infiltration", "Nodule", "Pleural_Thickening",
+)  # fmt: skip
 each_finding = pytest.mark.parametrize("finding", FINDINGS)
 
 
@@ -64,6 +66,7 @@ def test_the_findings_have_the_names_of_chestxray14() -> None:
         "Nodule",
         "Pleural_Thickening",
         "Pneumothorax",
+        "Consolidation",
     )
 
 
@@ -245,10 +248,41 @@ def test_pleural_thickening_hugs_the_chest_wall() -> None:
         assert difference[inner].mean() < 0.2 * difference[ill & ~inner].mean()
 
 
-@pytest.mark.parametrize("finding", ["Cardiomegaly", "nodule", "", 3])
+def test_a_consolidation_is_denser_than_a_patch_of_haze() -> None:
+    """At its densest, in the median person."""
+    densest = [
+        [change(finding, seed, block())[0].max() for seed in range(200)]
+        for finding in ("Consolidation", "Infiltration")
+    ]
+    assert np.median(densest[0]) > np.median(densest[1])
+
+
+def test_a_large_heart_is_wider_and_is_not_lung() -> None:
+    for seed in SEEDS:
+        healthy, ill = phantom(seed), phantom(seed, CARDIOMEGALY)
+        widths = [np.ptp(np.nonzero(film.heart)[1]) for film in (healthy, ill)]
+        assert widths[1] > widths[0]
+        assert not (ill.heart & ill.lungs).any()
+        assert ill.lungs.sum() < healthy.lungs.sum()
+
+
+def test_findings_add_up_in_the_lung_that_is_left() -> None:
+    for seed in SEEDS:
+        both = chest_phantom(seed, SIZE, ["Effusion", "Consolidation"]).image
+        each = [phantom(seed, finding).image for finding in ("Effusion", "Consolidation")]
+        assert (both >= np.maximum(*each)).all()
+        again = chest_phantom(seed, SIZE, ("Consolidation", "Effusion", "Effusion")).image
+        np.testing.assert_array_equal(both, again)
+
+
+def test_no_findings_are_none() -> None:
+    np.testing.assert_array_equal(chest_phantom(3, SIZE, []).image, phantom(3).image)
+
+
+@pytest.mark.parametrize("finding", ["Scoliosis", "nodule", "", 3, ["Edema", "Scoliosis"]])
 def test_refusal(finding: object) -> None:
-    with pytest.raises(ValueError, match="finding must be None or one of") as refusal:
+    with pytest.raises(ValueError, match="finding must be None or of") as refusal:
         chest_phantom(0, 64, finding)  # type: ignore[arg-type]
     assert str(refusal.value) == (
-        f"finding must be None or one of {', '.join(FINDINGS)}, got {finding!r}"
+        f"finding must be None or of {', '.join(FINDINGS)}, {CARDIOMEGALY}, got {finding!r}"
     )

@@ -40,8 +40,8 @@ def test_networks_in_other_cells_have_no_mean_there() -> None:
 
 def test_the_reports_metric_is_one_with_a_value() -> None:
     table = score_table()
-    assert find(table)[0].metrics == ["auroc", "auprc", "f1", "brier", "ece"]
-    assert find(table.assign(target=0.0))[0].metrics == ["truth", "brier", "ece"]
+    assert find(table)[0].metrics == ["auroc", "auprc", "f1", "accuracy", "brier", "ece"]
+    assert find(table.assign(target=0.0))[0].metrics == ["truth", "accuracy", "brier", "ece"]
     unknown = find(table.assign(target=np.nan))[0]
     assert unknown.levels.value.isna().all()
     masks = dice_table().assign(value=np.nan)

@@ -2,11 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from tables import rows
+from tables import rows, scores
 
 from cxr_noise_transforms.study.statistics.comparisons import (
     holm,
     monotonicity,
+    network_tests,
     paired_tests,
     recovery,
 )
@@ -209,3 +210,54 @@ def test_films_as_patients_would_find_recoveries_that_are_not_there() -> None:
     highest = stats.binom.isf(0.0005, studies, 0.05)
     found = rejections(studies, alone=True)
     assert found["recovery"] > highest or found["monotonicity"] > highest
+
+
+def classifiers() -> pd.DataFrame:
+    """Two labels; B knows more than A, and C is A."""
+    parts = []
+    for place, label in enumerate(("Edema", "Consolidation")):
+        s, y = scores(place, 200)
+        better = 0.5 * s + 0.5 * y
+        for name, score in (("A", s), ("B", better), ("C", s)):
+            parts.append(rows(score, y, network=name, label=label))
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_networks_are_compared_with_one_of_them() -> None:
+    resampled = bootstrap(classifiers(), resamples=400)
+    found = network_tests(resampled, "accuracy", "A").set_index(["network", "label"])
+    assert len(found) == 3 * 3
+    assert found.loc["A"][["difference", "p", "p_holm"]].isna().all(axis=None)
+    assert (found.loc["C"].difference == 0).all()
+    assert (found.loc["C"].p == 1).all()
+    for network in ("A", "B", "C"):
+        each = found.loc[network].value
+        assert each["mean"] == pytest.approx(each[["Edema", "Consolidation"]].mean())
+    np.testing.assert_allclose(
+        found.loc["B"].difference, found.loc["B"].value - found.loc["A"].value
+    )
+    assert (found.loc["B"].p_holm < 0.05).all()
+
+
+def test_a_difference_of_accuracy_is_a_paired_mean() -> None:
+    table = classifiers()
+    resamples = 2000
+    found = network_tests(bootstrap(table, resamples=resamples), "accuracy", "A")
+    right = ((table.value >= 0.5) == table.target).groupby([table.network, table.label])
+    differences = right.get_group(("B", "Edema")).astype(float).to_numpy() - right.get_group(
+        ("A", "Edema")
+    )
+    row = found[(found.network == "B") & (found.label == "Edema")].iloc[0]
+    assert row.difference == pytest.approx(differences.mean())
+    error = differences.std(ddof=1) / len(differences) ** 0.5
+    width = row.difference_upper - row.difference_lower
+    normal = 2 * stats.norm.isf(0.025) * error
+    # of a quantile's own standard error, both ends
+    spread = np.sqrt(2 * 0.025 * 0.975 / resamples) / stats.norm.pdf(stats.norm.isf(0.025)) * error
+    assert abs(width - normal) < 5 * spread + 1 / len(differences)
+
+
+def test_a_reference_that_is_not_there_is_refused() -> None:
+    resampled = bootstrap(classifiers(), resamples=10)
+    with pytest.raises(ValueError, match="reference must be a network with a clean auroc, got 'D'"):
+        network_tests(resampled, "auroc", "D")

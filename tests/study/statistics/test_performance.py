@@ -24,7 +24,7 @@ def test_performance_of_scores() -> None:
     (s, y), (noisy, _) = scores(1), scores(2)
     table = pd.concat([rows(s, y), rows(noisy, y, cell=(2, 0))]).sample(frac=1, random_state=0)
     perf = performance(table)
-    assert set(perf.metric) == {"auroc", "auprc", "f1", "brier", "ece"}
+    assert set(perf.metric) == {"auroc", "auprc", "f1", "accuracy", "brier", "ece"}
     clean = perf[perf.sq == 0]
     assert value(clean, "auroc") == pytest.approx(roc_auc_score(y, s))
     assert value(perf[perf.sq == 2], "auroc") == pytest.approx(roc_auc_score(y, noisy))

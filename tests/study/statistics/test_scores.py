@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
+    accuracy_score,
     average_precision_score,
     brier_score_loss,
     f1_score,
@@ -31,6 +32,7 @@ def test_weighted_metrics_agree_with_scikit_learn(seed: int, decimals: int, n: i
             "auprc": average_precision_score(y, s, sample_weight=w),
             "f1": f1_score(y, s >= 0.5, sample_weight=w),
             "f1_val": f1_score(y, s >= 0.3, sample_weight=w),
+            "accuracy": accuracy_score(y, s >= 0.5, sample_weight=w),
             "brier": brier_score_loss(y, s, sample_weight=w),
         }
         for metric, number in expected.items():
