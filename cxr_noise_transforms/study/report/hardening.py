@@ -52,13 +52,7 @@ def write_hardening(
     header, rows = arm_table(one)
     answers = Points([(f"{lead}:", words) for lead, words in verdicts(one)])
     sections = [
-        Section(
-            "",
-            [
-                *([notice] if phantoms else []),
-                Points([(f"{lead}:", words) for lead, words in verdicts(one)]),
-            ],
-        ),
+        Section("", [*([notice] if phantoms else []), answers]),
         Section("Severity curves", panels(one)),
         Section("Films", film_rows(one, hardening)),
         Section("Tables", [Table(_caption(one), header, rows), Table(_SQUARE, *square(one))]),
