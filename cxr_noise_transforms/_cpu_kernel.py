@@ -162,7 +162,7 @@ def _log2(x):
 
 @_inlined
 def _quantile(word):
-    """Standard normal quantile of a word in float32, to 1e-6 of itself, unless it lies in the tails."""
+    """Standard normal quantile of a word, to 1e-6 of itself, unless it lies in the tails."""
     unit, half = float32(2.0**-31), float32(0.5)
     s = (float32(word) + half) * unit
     # 1 - |s|, which float32 holds where |s| rounds to 1
