@@ -70,9 +70,4 @@ def _seeded(rates: Tensor, seeds: Tensor, stream: int) -> Tensor:
     return result
 
 
-@_seeded.register_fake
-def _like(rates: Tensor, seeds: Tensor, stream: int) -> Tensor:  # noqa: ARG001
-    return torch.empty_like(rates)
-
-
 per_image("reference")
