@@ -231,12 +231,12 @@ def report(
 
 def reduced(sweep: Sweep, arch: str, sizes: Sequence[int]) -> pd.DataFrame:
     """The first network on films that have lost resolution: the same size, fewer true pixels."""
-    names = {f"resolution={sizes[0] / size:.6g}": f"of {size} px" for size in sizes[1:]}
+    names = {f"resolution={sizes[0] / size:.6g}": f"by way of {size} px" for size in sizes[1:]}
     content = sweep.evaluation(arch).parser.get_parsed_content
     out = sweep.out / arch / "reduced"
     how = {"cells": [(0.0, 0.0)], "degradations": [UNDEGRADED, *names]}
     table = sweep.stress(arch, content("network"), content, out, **how)
-    network = table.degradation.map({UNDEGRADED: f"of {sizes[0]} px", **names})
+    network = table.degradation.map({UNDEGRADED: f"{sizes[0]} px", **names})
     return table.assign(network=network, degradation=UNDEGRADED)
 
 
