@@ -1,6 +1,7 @@
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from ._random import image_seeds
+from ._record import noise_record, replay_record
 from .electronic import ElectronicNoise, electronic_noise
 from .quantum import QuantumNoise, quantum_noise
 from .radiographic import RadiographicNoise, radiographic_noise
@@ -32,9 +33,11 @@ __all__ = [
     "electronic_sigma",
     "electronic_snr",
     "image_seeds",
+    "noise_record",
     "photons_per_pixel",
     "quantum_noise",
     "quantum_severity",
     "quantum_snr",
     "radiographic_noise",
+    "replay_record",
 ]

@@ -86,6 +86,7 @@ class NoiseModule(nn.Module):
         self.backend = check_backend(backend)
         self.gradient = check_gradient(gradient)
         self.drawn: dict[str, float | Tensor] = {}
+        self.drawn_seeds: Tensor | None = None
 
     def forward(
         self,
@@ -94,7 +95,7 @@ class NoiseModule(nn.Module):
         seed: int | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """The noisy image; ``drawn`` then holds the severities of this call."""
+        """The noisy image; ``drawn`` and ``drawn_seeds`` then hold what this call drew."""
         check_image(image)
         check_randomness(seed, generator, image)
         held = {name: check_severity(name, getattr(self, name)) for name in self._salts}
@@ -103,12 +104,14 @@ class NoiseModule(nn.Module):
         randomness = Randomness(seeds, generator, image.device, images)
         drawn = self._draw_severities(held, randomness)
         if not _is_exporting():
-            self.drawn = drawn
+            self.drawn, self.drawn_seeds = drawn, None
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
         if drawn and not some_clean and not any(drawn.values()):
             return image.clone()
         warn_of_range(image, self.value_range)
         drawer = choose_drawer(self.backend, randomness, image.dtype)
+        if drawer.seeds is not None and not _is_exporting():
+            self.drawn_seeds = drawer.seeds.reshape(() if images is None else -1)
         batch = image[None] if images is None else image
         levels = {name: _broadcast(severity, batch) for name, severity in drawn.items()}
         exposure = self.exposure(batch, **levels)
