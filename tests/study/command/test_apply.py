@@ -342,8 +342,8 @@ def through(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_folder_goes_on(end: signal.Signals, through: Path, tmp_path: Path) -> None:
-    films, out = through / "films", tmp_path / "out"
+def test_an_interrupted_folder_goes_on(end: signal.Signals, through: Path) -> None:
+    films, out = through / "films", through / end.name
     process = subprocess.Popen(
         [*CXR_NOISE, "apply", str(films), str(out), *LONG],
         stderr=subprocess.PIPE,
