@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
-from collections.abc import Sequence
-from typing import TypeGuard
+from collections.abc import Mapping, Sequence
+from typing import TypeGuard, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,13 +14,18 @@ from torch import Tensor
 from ._gradient import GRADIENTS
 from ._signal import FULL_SCALE, Digitiser
 
+_Domain = TypeVar("_Domain")
 Severity = float | Tensor | Sequence[float]
+# a severity, or several in the order of the noise's own
+Film = float | Tensor | Sequence[float | Tensor] | None
 
 BACKENDS = ("torch", "numba", "triton")
 # limits of a value range, far inside what float32 can hold
 _NARROWEST, _WIDEST = 1e-30, 1e30
 # pixels looked at along each axis of an image, so few that no call takes longer for it
 _SAMPLED = 4
+# pixels; a correlation that reaches further is no detector's
+_WIDEST_BLUR = 16
 _DTYPES = (*FULL_SCALE, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -89,6 +94,82 @@ def check_scale(name: str, scale: float) -> float:
     if not 0 < number < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {scale}")
     return number
+
+
+def check_decades(decades: float) -> None:
+    """Refuse a latitude that no film has."""
+    if not is_number(decades):
+        raise TypeError(f"decades must be a number, got {type(decades).__name__}")
+    if not 0.1 <= decades <= 5:
+        raise ValueError(f"decades must be between 0.1 and 5, got {decades}")
+
+
+def check_domain(domain: _Domain) -> _Domain:
+    """Refuse what is no domain."""
+    ways = ("to_exposure", "to_display")
+    if domain is not None and not all(callable(getattr(domain, way, None)) for way in ways):
+        raise TypeError(f"domain must be None or a domain such as LogExposure(), got {domain!r}")
+    return domain
+
+
+def check_blur(blur: float) -> float | None:
+    """A blur in pixels; none where it is 0."""
+    if not is_number(blur):
+        raise TypeError(f"blur must be a number of pixels, got {type(blur).__name__}")
+    if not 0 <= blur <= _WIDEST_BLUR:
+        raise ValueError(f"blur must be between 0 and {_WIDEST_BLUR} pixels, got {blur}")
+    return float(blur) or None
+
+
+def check_film(names: Sequence[str], film: Film) -> dict[str, float | Tensor]:
+    """The severities that a film has already, by name; none where nothing is known of it."""
+    if film is None:
+        return {}
+    held = film if len(names) > 1 else (film,)
+    if not isinstance(held, Sequence) or len(held) != len(names):
+        raise ValueError(
+            f"film must be ({', '.join(names)}), the severities that the film has, got {film!r}"
+        )
+    return {name: check_film_severity(name, one) for name, one in zip(names, held, strict=True)}
+
+
+def check_film_severity(name: str, film: object) -> float | Tensor:
+    """One severity that a film has, or one per film."""
+    called = f"{name} of film"
+    if isinstance(film, Tensor):
+        return _check_severity_tensor(called, film)
+    return _check_severity_number(called, film, "a number or a tensor (B,)")
+
+
+def check_reach(
+    name: str, severity: float | tuple[float, float] | Tensor, film: float | Tensor
+) -> None:
+    """Refuse a severity below the film's, where reading it stalls no device."""
+    highest = severity[1] if isinstance(severity, tuple) else severity
+    if any(_values(torch.as_tensor(highest < film).reshape(-1))):
+        raise ValueError(
+            f"{name} must not be below the film's, {_shown(film)}, because noise is never taken "
+            f"away, got {_shown(severity)}"
+        )
+
+
+def check_positive(name: str, value: float | Tensor) -> None:
+    """Refuse what is not positive and finite; tensors where reading them stalls no device."""
+    for one in _values(value.reshape(-1)) if isinstance(value, Tensor) else [value]:
+        check_scale(name, one)
+
+
+def check_dqe(dqe: float) -> None:
+    """Refuse a share of the photons that cannot be."""
+    if check_scale("dqe", dqe) > 1:
+        raise ValueError(f"dqe must be above 0 and at most 1, got {dqe}")
+
+
+def check_beam(beam: str, beams: Mapping[str, float]) -> float:
+    """What is known of a beam."""
+    if beam not in beams:
+        raise ValueError(f"beam must be one of {', '.join(beams)}, got {beam!r}")
+    return beams[beam]
 
 
 def check_backend(backend: str | None) -> str | None:
@@ -196,6 +277,10 @@ def _check_severity_tensor(name: str, severity: Tensor) -> Tensor:
         if not 0 <= value < math.inf:
             raise ValueError(f"{name} must be finite and not negative, got {value}")
     return severity
+
+
+def _shown(severity: float | tuple[float, float] | Tensor) -> object:
+    return severity.tolist() if isinstance(severity, Tensor) else severity
 
 
 def _is_readable(tensor: Tensor) -> bool:

@@ -9,7 +9,15 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ._gradient import derivative_wanted, with_photon_derivative, with_read_out_derivative
+from ._blur import blurred
+from ._domain import Domain
+from ._gradient import (
+    derivative_wanted,
+    finite_derivative,
+    with_identity_derivative,
+    with_photon_derivative,
+    with_read_out_derivative,
+)
 from ._signal import Digitiser, signal_dtype, to_image, to_signal
 
 _STRENGTHS = ("gain", "sigma")
@@ -30,6 +38,8 @@ class Exposure:
     Args:
         gain: signal per photon; where it is 0 the photons show no noise.
         sigma: standard deviation of the read-out, as a fraction of full scale.
+        blur: standard deviation in pixels of the Gaussian by which quantum noise is correlated,
+            as by the light of a scintillator; the variance of a pixel stays.
 
     Example:
         >>> Exposure(gain=torch.tensor(0.016)).parts()
@@ -38,6 +48,7 @@ class Exposure:
 
     gain: Tensor | None = None
     sigma: Tensor | None = None
+    blur: float | None = None
 
     def parts(self) -> dict[str, Any]:
         """All that is described, by name."""
@@ -69,6 +80,7 @@ def expose(
     drawer: Drawer,
     digitiser: Digitiser,
     gradient: str,
+    domain: Domain | None = None,
 ) -> Tensor:
     """Noisy images ``(B, ...)``; where gain and sigma are 0 they are the images bit for bit.
 
@@ -83,11 +95,16 @@ def expose(
         name: _over(images, name, part) for name, part in parts.items() if name in _STRENGTHS
     }
     exposure = type(exposure)(**{**parts, **strengths})
-    if not derivative_wanted(images, *strengths.values()):
+    at_once = not derivative_wanted(images, *strengths.values())
+    if at_once and domain is None:
         noisy = drawer.whole(images, exposure, digitiser)
         if noisy is not None:
             return noisy
-    noisy = _step_by_step(to_signal(images, digitiser), drawer, gradient, **exposure.parts())
+    signal = to_signal(images, digitiser)
+    if domain is None:
+        noisy = _step_by_step(signal, drawer, gradient, **exposure.parts())
+    else:
+        noisy = _in_domain(domain, signal, exposure, drawer, gradient, at_once=at_once)
     exposed = reduce(torch.logical_or, [strength != 0 for strength in strengths.values()])
     clean = images.detach() if gradient == "none" else images
     return to_image(noisy, clean, exposed, digitiser)
@@ -105,15 +122,43 @@ def _step_by_step(
     *,
     gain: Tensor | None = None,
     sigma: Tensor | None = None,
+    blur: float | None = None,
 ) -> Tensor:
     """The noisy signal; a part of the exposure that is not named here is refused."""
     if gain is not None:
         counted = _photons(drawer, signal.detach(), gain.detach())
+        if blur is not None:
+            counted = blurred(counted, signal.detach(), gain.detach(), blur)
         signal = with_photon_derivative(counted, signal, gain, gradient)
     if sigma is not None:
         drawn = _read_out(drawer, signal.detach(), sigma.detach())
         signal = with_read_out_derivative(drawn, signal, sigma)
     return signal
+
+
+def _in_domain(
+    domain: Domain,
+    signal: Tensor,
+    exposure: Exposure,
+    drawer: Drawer,
+    gradient: str,
+    *,
+    at_once: bool,
+) -> Tensor:
+    """The noisy signal whose photons were counted as exposure."""
+    straight, parts = gradient == "straight_through", exposure.parts()
+    clean = domain.to_exposure(signal.detach())
+    if not (at_once or straight):
+        clean = domain.to_exposure(finite_derivative(signal, clean))
+    noisy = drawer.whole(clean, exposure, Digitiser()) if at_once else None
+    if noisy is None:
+        noisy = _step_by_step(clean, drawer, gradient, **parts)
+    strengths = [parts[name] for name in _STRENGTHS if name in parts]
+    # nothing counted has no logarithm
+    least = reduce(torch.maximum, strengths) / 2
+    seen = torch.maximum(noisy, least)
+    shown = domain.to_display(finite_derivative(seen, seen))
+    return with_identity_derivative(shown, signal) if straight else shown
 
 
 def _photons(drawer: Drawer, signal: Tensor, gain: Tensor) -> Tensor:

@@ -48,8 +48,17 @@ def with_read_out_derivative(noisy: Tensor, signal: Tensor, sigma: Tensor) -> Te
 
 def round_straight_through(signal: Tensor) -> Tensor:
     """``signal`` rounded to nearest, with the derivative of the identity."""
-    clean = signal.detach()
-    return _following(clean.round(), signal, lambda: clean.new_ones(()))
+    return with_identity_derivative(signal.detach().round(), signal)
+
+
+def with_identity_derivative(noisy: Tensor, signal: Tensor) -> Tensor:
+    """``noisy``, which changes as ``signal`` does."""
+    return _following(noisy, signal, lambda: noisy.detach().new_ones(()))
+
+
+def finite_derivative(value: Tensor, result: Tensor) -> Tensor:
+    """``value``, which passes no derivative where the ``result`` of it is infinite or NaN."""
+    return torch.where(result.isfinite(), value, value.detach())
 
 
 def _by_signal(noisy: Tensor, clean: Tensor) -> Tensor:

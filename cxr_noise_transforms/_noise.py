@@ -8,17 +8,23 @@ import torch
 from torch import Tensor, nn
 
 from ._checks import (
+    Film,
     Severity,
     check_backend,
     check_digitiser,
+    check_domain,
+    check_film,
+    check_film_severity,
     check_gradient,
     check_image,
     check_randomness,
+    check_reach,
     check_scale,
     check_severity,
     count_images,
     warn_of_range,
 )
+from ._domain import Domain
 from ._drawers import choose_drawer
 from ._exposure import Exposure, expose
 from ._random import Randomness, draw_severity, severity_salt, spread_seed
@@ -31,6 +37,8 @@ _DEFAULTS = {
     "bits": None,
     "backend": None,
     "gradient": "pathwise",
+    "blur": None,
+    "domain": None,
 }
 
 
@@ -45,7 +53,9 @@ class NoiseModule(nn.Module):
         severities: by name; each a number, a tensor ``(B,)``, or a range, as ``sq`` of
             :class:`QuantumNoise`. With all 0 the image comes back bit for bit.
         scales: positive constants of the model by name, such as ``n0``.
-        value_range, clip, bits, backend, gradient: as in :class:`QuantumNoise`.
+        film: what a film has already of each severity, in their order; the exposure is then
+            described for what is missing, sqrt(severity² - film²).
+        value_range, clip, bits, backend, gradient, domain: as in :class:`QuantumNoise`.
 
     Raises:
         TypeError, ValueError: as :class:`QuantumNoise`.
@@ -74,14 +84,22 @@ class NoiseModule(nn.Module):
         bits: int | None = None,
         backend: str | None = None,
         gradient: str = "pathwise",
+        film: Film = None,
+        domain: Domain | None = None,
     ) -> None:
         super().__init__()
         for name, severity in severities.items():
             self._hold(name, check_severity(name, severity))
         for name, scale in (scales or {}).items():
             setattr(self, name, check_scale(name, scale))
+        of_film = check_film(tuple(severities), film)
+        for name, one in of_film.items():
+            check_reach(name, getattr(self, name), one)
+            self._hold(f"film_{name}", one)
         self._salts = {name: severity_salt(name) for name in severities}
         self._scales = tuple(scales or ())
+        self._films = tuple(of_film)
+        self.domain = check_domain(domain)
         self.value_range, self.clip, self.bits = check_digitiser(value_range, clip, bits)
         self.backend = check_backend(backend)
         self.gradient = check_gradient(gradient)
@@ -99,10 +117,15 @@ class NoiseModule(nn.Module):
         check_image(image)
         check_randomness(seed, generator, image)
         held = {name: check_severity(name, getattr(self, name)) for name in self._salts}
-        images = count_images(image, seed=seed, **held)
+        film = {name: check_film_severity(name, one) for name, one in self.film_severities().items()}
+        of_film = {f"{name} of film": severity for name, severity in film.items()}
+        images = count_images(image, seed=seed, **held, **of_film)
+        for name, severity in film.items():
+            check_reach(name, held[name], severity)
         seeds = spread_seed(seed, images, image.device)
         randomness = Randomness(seeds, generator, image.device, images)
         drawn = self._draw_severities(held, randomness)
+        drawn |= {name: _reached(drawn[name], severity) for name, severity in film.items()}
         if not _is_exporting():
             self.drawn, self.drawn_seeds = drawn, None
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
@@ -114,15 +137,21 @@ class NoiseModule(nn.Module):
             self.drawn_seeds = drawer.seeds.reshape(() if images is None else -1)
         batch = image[None] if images is None else image
         levels = {name: _broadcast(severity, batch) for name, severity in drawn.items()}
+        for name, severity in film.items():
+            levels[name] = _missing(levels[name], _broadcast(severity, batch))
         exposure = self.exposure(batch, **levels)
         digitiser = Digitiser(self.value_range, self.clip, self.bits)
-        noisy = expose(batch, exposure, drawer, digitiser, self.gradient)
+        noisy = expose(batch, exposure, drawer, digitiser, self.gradient, self.domain)
         return in_layout_of(image, noisy.reshape(image.shape))
+
+    def film_severities(self) -> dict[str, float | Tensor]:
+        """The severities that a film has already, by name; empty where nothing is known of it."""
+        return {name: getattr(self, f"film_{name}") for name in self._films}
 
     def extra_repr(self) -> str:
         """Severities, constants, and the digitiser where it is set."""
-        own = (*self._salts, *self._scales)
-        shown = {name: getattr(self, name) for name in (*own, *_DEFAULTS)}
+        own = (*self._salts, *self._scales, *(f"film_{name}" for name in self._films))
+        shown = {name: getattr(self, name, None) for name in (*own, *_DEFAULTS)}
         return ", ".join(
             f"{name}={value.tolist() if isinstance(value, Tensor) else value}"
             for name, value in shown.items()
@@ -159,6 +188,23 @@ def _is_exporting() -> bool:
         return torch.compiler.is_exporting()
     # torch 2.6 tells it of the non-strict mode alone
     return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
+
+
+def _reached(severity: float | Tensor, film: float | Tensor) -> float | Tensor:
+    """What the noisy film has: a film that has more already stays as it is."""
+    if isinstance(severity, Tensor) and isinstance(film, Tensor):
+        return torch.maximum(severity, film.to(severity))
+    if isinstance(severity, Tensor):
+        return severity.clamp(min=film)
+    return film.clamp(min=severity) if isinstance(film, Tensor) else severity
+
+
+def _missing(severity: Tensor, film: Tensor) -> Tensor:
+    """The severity of the noise that a film lacks: variances add."""
+    lacking = severity.square() - film.square()
+    some = lacking > 0
+    # the root has no derivative at 0
+    return torch.where(some, torch.where(some, lacking, 1.0).sqrt(), 0.0)
 
 
 def _broadcast(severity: float | Tensor, images: Tensor) -> Tensor:

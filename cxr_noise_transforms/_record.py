@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import __version__, electronic, quantum, radiographic  # noqa: F401 (known by name below)
+from ._domain import LogExposure
 from ._noise import NoiseModule
 
 _VERSION = "cxr_noise_transforms"
@@ -82,9 +84,10 @@ def replay_record(image: Tensor, record: Mapping[str, Any]) -> Tensor:
             f"record must be of a noise that is imported, one of {', '.join(sorted(kinds))}, "
             f"got {record['noise']!r}"
         )
-    drawn = {name: _tensor(one, torch.float64) for name, one in record["drawn"].items()}
-    noise = kinds[record["noise"]](**record["arguments"], **drawn)
-    return noise.forward(image, seed=_tensor(record["seed"], torch.int64))
+    drawn = {name: _severity(one) for name, one in record["drawn"].items()}
+    noise = kinds[record["noise"]](**dict(_restored(record["arguments"])), **drawn)
+    seed = record["seed"]
+    return noise.forward(image, seed=torch.tensor(seed) if isinstance(seed, list) else seed)
 
 
 def _arguments(noise: NoiseModule) -> Iterator[tuple[str, Any]]:
@@ -92,22 +95,36 @@ def _arguments(noise: NoiseModule) -> Iterator[tuple[str, Any]]:
     for name in _names(type(noise)):
         if name in noise.drawn:
             continue
-        if not hasattr(noise, name):
+        if name == "film":
+            value: Any = [_plain(one) for one in noise.film_severities().values()] or None
+        elif hasattr(noise, name):
+            value = getattr(noise, name)
+        else:
             raise TypeError(
                 f"{type(noise).__name__} must keep its argument {name} under this name to be "
                 "recorded"
             )
-        value = getattr(noise, name)
-        if isinstance(value, tuple):
+        if isinstance(value, LogExposure):
+            value = asdict(value)
+        elif isinstance(value, tuple):
             value = list(value)
-        if not isinstance(value, (bool, int, float, str, list, type(None))):
+        if not isinstance(value, (bool, int, float, str, list, dict, type(None))):
             raise TypeError(
-                f"{name} of {type(noise).__name__} must be a number, a name or a list to be "
-                f"recorded, got {type(value).__name__}"
+                f"{name} of {type(noise).__name__} must be a number, a name, a list or LogExposure "
+                f"to be recorded, got {type(value).__name__}"
             )
         # what is not set has its default
         if value is not None:
             yield name, value
+
+
+def _restored(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in arguments.items():
+        if name == "film":
+            film = [_severity(one) for one in value]
+            yield name, film if len(film) > 1 else film[0]
+        else:
+            yield name, LogExposure(**value) if name == "domain" else value
 
 
 def _names(kind: type[NoiseModule]) -> Iterator[str]:
@@ -133,5 +150,10 @@ def _any(drawn: Mapping[str, Any]) -> bool:
     return any(any(one) if isinstance(one, list) else one for one in drawn.values())
 
 
-def _tensor(numbers: Any, dtype: torch.dtype) -> Any:
-    return torch.tensor(numbers, dtype=dtype) if isinstance(numbers, list) else numbers
+def _severity(recorded: Any) -> Any:
+    """A number as it is; one per image in float32, in which they are drawn, where that holds it."""
+    if not isinstance(recorded, list):
+        return recorded
+    exact = torch.tensor(recorded, dtype=torch.float64)
+    drawn = exact.float()
+    return drawn if torch.equal(drawn.double(), exact) else exact

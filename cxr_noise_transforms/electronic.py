@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._checks import Severity
+from ._checks import Film, Severity
+from ._domain import Domain
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from .severity import SIGMA0, electronic_sigma
@@ -24,10 +25,19 @@ def electronic_noise(
     seed: int | Tensor | None = None,
     generator: torch.Generator | None = None,
     backend: str | None = None,
+    film: Film = None,
+    domain: Domain | None = None,
 ) -> Tensor:
     """Electronic noise as a function; model, arguments, errors as in :class:`ElectronicNoise`."""
     noise = ElectronicNoise(
-        se, sigma0=sigma0, value_range=value_range, clip=clip, bits=bits, backend=backend
+        se,
+        sigma0=sigma0,
+        value_range=value_range,
+        clip=clip,
+        bits=bits,
+        backend=backend,
+        film=film,
+        domain=domain,
     )
     return noise.forward(image, seed=seed, generator=generator)
 
@@ -46,7 +56,8 @@ class ElectronicNoise(NoiseModule):
             ``(B,)``, one per image; or a range ``(low, high)`` drawn uniformly per image at each
             call and readable afterwards as ``drawn["se"]``.
         sigma0: standard deviation for ``se = 1``, as a fraction of full scale.
-        value_range, clip, bits, backend: as in :class:`QuantumNoise`.
+        value_range, clip, bits, backend, domain: as in :class:`QuantumNoise`.
+        film: the ``se`` that the film has already, as ``film`` of :class:`QuantumNoise`.
 
     Call with ``noise(image, *, seed=None, generator=None)``, as :class:`QuantumNoise`.
 
@@ -80,6 +91,8 @@ class ElectronicNoise(NoiseModule):
         clip: bool = False,
         bits: int | None = None,
         backend: str | None = None,
+        film: Film = None,
+        domain: Domain | None = None,
     ) -> None:
         super().__init__(
             {"se": se},
@@ -88,6 +101,8 @@ class ElectronicNoise(NoiseModule):
             clip=clip,
             bits=bits,
             backend=backend,
+            film=film,
+            domain=domain,
         )
 
     def exposure(self, _: Tensor, se: Tensor) -> Exposure:

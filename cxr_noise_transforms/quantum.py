@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._checks import Severity
+from ._checks import Film, Severity, check_blur
+from ._domain import Domain
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from ._signal import divided
@@ -26,10 +27,22 @@ def quantum_noise(
     generator: torch.Generator | None = None,
     backend: str | None = None,
     gradient: str = "pathwise",
+    film: Film = None,
+    blur: float = 0.0,
+    domain: Domain | None = None,
 ) -> Tensor:
     """Quantum noise as a function; model, arguments, errors as in :class:`QuantumNoise`."""
     noise = QuantumNoise(
-        sq, n0=n0, value_range=value_range, clip=clip, bits=bits, backend=backend, gradient=gradient
+        sq,
+        n0=n0,
+        value_range=value_range,
+        clip=clip,
+        bits=bits,
+        backend=backend,
+        gradient=gradient,
+        film=film,
+        blur=blur,
+        domain=domain,
     )
     return noise.forward(image, seed=seed, generator=generator)
 
@@ -59,6 +72,15 @@ class QuantumNoise(NoiseModule):
         gradient: what flows back to the image: ``"pathwise"``, of Q = I + z sqrt(I sq² / n0) with
             z held fixed; ``"straight_through"``, of the identity; ``"none"``. The value of Q is
             the same. Rounding by ``bits`` passes gradients on, saturation stops them.
+        film: the severity that the film has already, a number or a tensor ``(B,)``. The noise is
+            what is missing to ``sq``, of severity sqrt(sq² - film²); mean and variance are those
+            of ``sq``, the third cumulant is not (docs/physics.md). A film that has more than a
+            severity drawn from a range, or than one on a device, stays as it is.
+        blur: standard deviation, 0 to 16 pixels, of the Gaussian by which the noise is
+            correlated, as by the light of a scintillator; the signal stays sharp, and the
+            variance of a pixel what it is. The film's opposite edges count as neighbours.
+        domain: where photons are counted: ``None`` in the display values, as in the paper, or
+            :class:`LogExposure`, behind whatever stops most of them.
 
     Call with ``noise(image, *, seed=None, generator=None)``:
         seed: an int, or an int64 tensor ``(B,)`` with one seed per image. The noise of an image
@@ -70,8 +92,9 @@ class QuantumNoise(NoiseModule):
     Raises:
         TypeError: not a tensor; a dtype other than uint8, uint16, float16, bfloat16, float32,
             float64; an argument of the wrong type.
-        ValueError: a severity that is negative, NaN, infinite or of the wrong shape; an inverted
-            range; ``bits`` outside 1 to 16; an empty value range; both seed and generator.
+        ValueError: a severity that is negative, NaN, infinite, of the wrong shape or below the
+            film's; an inverted range; ``bits`` outside 1 to 16; an empty value range; a blur
+            outside 0 to 16; both seed and generator.
 
     Note:
         Every element is an exposure of its own: add noise to one channel and expand afterwards,
@@ -101,6 +124,9 @@ class QuantumNoise(NoiseModule):
         bits: int | None = None,
         backend: str | None = None,
         gradient: str = "pathwise",
+        film: Film = None,
+        blur: float = 0.0,
+        domain: Domain | None = None,
     ) -> None:
         super().__init__(
             {"sq": sq},
@@ -110,8 +136,11 @@ class QuantumNoise(NoiseModule):
             bits=bits,
             backend=backend,
             gradient=gradient,
+            film=film,
+            domain=domain,
         )
+        self.blur = check_blur(blur)
 
     def exposure(self, _: Tensor, sq: Tensor) -> Exposure:
         """One photon is sq² / n0 of full scale."""
-        return Exposure(gain=divided(sq.square(), self.n0))
+        return Exposure(gain=divided(sq.square(), self.n0), blur=self.blur)

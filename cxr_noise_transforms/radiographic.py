@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._checks import Severity
+from ._checks import Film, Severity, check_blur
+from ._domain import Domain
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from ._signal import divided
@@ -28,6 +29,9 @@ def radiographic_noise(
     generator: torch.Generator | None = None,
     backend: str | None = None,
     gradient: str = "pathwise",
+    film: Film = None,
+    blur: float = 0.0,
+    domain: Domain | None = None,
 ) -> Tensor:
     """Both noises as a function; model, arguments, errors as in :class:`RadiographicNoise`."""
     noise = RadiographicNoise(
@@ -40,6 +44,9 @@ def radiographic_noise(
         bits=bits,
         backend=backend,
         gradient=gradient,
+        film=film,
+        blur=blur,
+        domain=domain,
     )
     return noise.forward(image, seed=seed, generator=generator)
 
@@ -60,7 +67,8 @@ class RadiographicNoise(NoiseModule):
             bit for bit.
         n0: photons per pixel at full scale for ``sq = 1``.
         sigma0: standard deviation for ``se = 1``, as a fraction of full scale.
-        value_range, clip, bits, backend, gradient: as in :class:`QuantumNoise`.
+        film: ``(sq, se)`` that the film has already, as ``film`` of :class:`QuantumNoise`.
+        value_range, clip, bits, backend, gradient, blur, domain: as in :class:`QuantumNoise`.
 
     Call with ``noise(image, *, seed=None, generator=None)``, as :class:`QuantumNoise`.
 
@@ -99,6 +107,9 @@ class RadiographicNoise(NoiseModule):
         bits: int | None = None,
         backend: str | None = None,
         gradient: str = "pathwise",
+        film: Film = None,
+        blur: float = 0.0,
+        domain: Domain | None = None,
     ) -> None:
         super().__init__(
             {"sq": sq, "se": se},
@@ -108,9 +119,13 @@ class RadiographicNoise(NoiseModule):
             bits=bits,
             backend=backend,
             gradient=gradient,
+            film=film,
+            domain=domain,
         )
+        self.blur = check_blur(blur)
 
     def exposure(self, _: Tensor, sq: Tensor, se: Tensor) -> Exposure:
         """The photons of quantum noise, and the read-out of electronic noise."""
         gain = divided(sq.square(), self.n0)
-        return Exposure(gain=gain, sigma=electronic_sigma(se, self.sigma0))
+        sigma = electronic_sigma(se, self.sigma0)
+        return Exposure(gain=gain, sigma=sigma, blur=self.blur)

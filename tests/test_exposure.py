@@ -110,15 +110,15 @@ def test_nothing_described_changes_nothing() -> None:
 class LaterExposure(Exposure):
     """What an exposure may become: with a part that today's drawers do not know."""
 
-    blur: Tensor | None = None
+    scatter: Tensor | None = None
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_part_that_nobody_draws_is_not_lost(backend: str) -> None:
-    images, blurred = films(torch.float32), LaterExposure(GAIN, blur=torch.ones(3, 3))
-    assert drawer(backend).whole(images, blurred, Digitiser()) is None
-    with pytest.raises(TypeError, match="blur"):
-        drawn(images, blurred, backend)
+    images, scattered = films(torch.float32), LaterExposure(GAIN, scatter=torch.ones(3, 3))
+    assert drawer(backend).whole(images, scattered, Digitiser()) is None
+    with pytest.raises(TypeError, match="scatter"):
+        drawn(images, scattered, backend)
     assert torch.equal(drawn(images, LaterExposure(GAIN)), drawn(images, Exposure(GAIN)))
 
 

@@ -13,7 +13,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cxr_noise_transforms import Exposure, NoiseModule, QuantumNoise, quantum_noise
+from cxr_noise_transforms import (
+    Exposure,
+    LogExposure,
+    NoiseModule,
+    QuantumNoise,
+    RadiographicNoise,
+    quantum_noise,
+)
 
 PIPELINES = Path(__file__).parents[1] / "docs" / "pipelines.md"
 UPPER, LOWER = 2.0, 8.0
@@ -70,6 +77,7 @@ def seeded(noise: nn.Module) -> tuple[Adapted, Adapted]:
 
 
 WAYS = (seeded, in_monai, in_kornia, in_torchvision)
+ELSEWHERE = {"film": (0.5, 0.0), "blur": 0.8, "domain": LogExposure()}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -84,9 +92,14 @@ def test_each_half_follows_the_law_of_its_severity(way: Callable[..., Any]) -> N
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_its_noise_is_replayed_bit_for_bit(way: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    "noise",
+    [HalvesNoise((1.0, 4.0), (4.0, 8.0)), RadiographicNoise((1.0, 4.0), (0.0, 0.1), **ELSEWHERE)],
+    ids=["halves", "radiographic"],
+)
+def test_its_noise_is_replayed_bit_for_bit(noise: NoiseModule, way: Callable[..., Any]) -> None:
     torch.manual_seed(0)
-    draw, replay = way(HalvesNoise((1.0, 4.0), (4.0, 8.0)))
+    draw, replay = way(noise)
     noisy = draw(FILMS)
     assert torch.equal(replay(FILMS), noisy)
     assert not torch.equal(noisy[0], noisy[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import laws
 import pytest
 import torch
 
@@ -119,3 +120,71 @@ def test_tensors_keep_dtype_and_device(
     severities = torch.ones(3, dtype=torch.float16, device=device)
     answer = function(severities)
     assert (answer.dtype, answer.device) == (torch.float16, severities.device)
+
+
+# dose
+
+
+# a field of 430 mm at exposure index 250: (side in pixels, photons per pixel, normal dose as sq),
+# by hand from q = 31077 per mm² and µGy, 2.5 µGy and an efficiency of 0.6
+DOSES = ((2880, 1039, 0.981), (1024, 8220, 0.349), (512, 32880, 0.174), (224, 171779, 0.0763))
+
+
+@pytest.mark.parametrize(("side", "photons", "severity"), DOSES)
+def test_photons_and_severity_of_the_normal_dose(side: int, photons: int, severity: float) -> None:
+    assert round(cxr.photons_of_dose(250, 430 / side)) == photons
+    assert float(f"{cxr.quantum_severity_of_dose(250, 430 / side):.3g}") == severity
+
+
+def test_the_dose_of_a_severity_is_the_inverse() -> None:
+    severities = torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64)
+    doses = cxr.dose_of_quantum_severity(severities, 0.5, "RQA5", 0.3)
+    again = cxr.quantum_severity_of_dose(doses, 0.5, "RQA5", 0.3)
+    torch.testing.assert_close(again, severities)
+    assert cxr.dose_of_quantum_severity(0.0, 0.5) == math.inf
+
+
+def test_a_clinical_ladder_is_the_clean_cell_and_a_dose_per_fraction() -> None:
+    clean, *cells = cxr.clinical_ladder(250, 0.84)
+    assert clean == (0.0, 0.0)
+    assert {se for _, se in cells} == {0.0}
+    doses = [cxr.dose_of_quantum_severity(sq, 0.84) / 250 for sq, _ in cells]
+    assert doses == pytest.approx([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16])
+
+
+@pytest.mark.parametrize("binned", [2, 4, 8])
+def test_averaged_pixels_have_the_noise_of_the_wider_pixel(binned: int) -> None:
+    pitch, index = 0.15, 40.0
+    fine = cxr.quantum_severity_of_dose(index, pitch)
+    wide = cxr.quantum_severity_of_dose(index, binned * pitch)
+    noise = cxr.QuantumNoise(fine)
+    image = torch.full((1, 1024, 1024), 0.5, dtype=torch.float64)
+    averaged = torch.nn.functional.avg_pool2d(noise(image, seed=0), binned)
+    flat = torch.full_like(averaged, 0.5)
+    laws.check_moments(lambda _: averaged, flat, greys=1, sq=wide)
+    laws.check_counts(lambda _: averaged, flat, wide, tests=3)
+    with pytest.raises(AssertionError, match="variance"):
+        laws.check_moments(lambda _: averaged, flat, greys=1, sq=fine)
+
+
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf])
+def test_doses_that_cannot_be(value: float) -> None:
+    for name, arguments in (
+        ("exposure_index", (value, 0.8)),
+        ("pixel_pitch", (250, value)),
+        ("dqe", (250, 0.8, "RQA9", value)),
+        ("exposure_index", (torch.tensor([250.0, value]), 0.8)),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be positive and finite, got"):
+            cxr.photons_of_dose(*arguments)
+    with pytest.raises(ValueError, match="fractions must be positive and finite, got"):
+        cxr.clinical_ladder(250, 0.8, fractions=(1, value))
+
+
+def test_what_a_dose_is_told_in_words() -> None:
+    with pytest.raises(ValueError, match=r"dqe must be above 0 and at most 1, got 1\.1"):
+        cxr.photons_of_dose(250, 0.8, dqe=1.1)
+    with pytest.raises(ValueError, match="beam must be one of RQA3, RQA5, RQA7, RQA9, got 'W/Al'"):
+        cxr.photons_of_dose(250, 0.8, "W/Al")
+    with pytest.raises(TypeError, match="pixel_pitch must be a number, got str"):
+        cxr.photons_of_dose(250, "0.8")
