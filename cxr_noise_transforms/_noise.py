@@ -117,7 +117,8 @@ class NoiseModule(nn.Module):
         check_image(image)
         check_randomness(seed, generator, image)
         held = {name: check_severity(name, getattr(self, name)) for name in self._salts}
-        film = {name: check_film_severity(name, one) for name, one in self.film_severities().items()}
+        film = self.film_severities()
+        film = {name: check_film_severity(name, severity) for name, severity in film.items()}
         of_film = {f"{name} of film": severity for name, severity in film.items()}
         images = count_images(image, seed=seed, **held, **of_film)
         for name, severity in film.items():

@@ -14,6 +14,7 @@ from cxr_noise_transforms.study.processes import world
 from .batches import Content
 from .measures import Measured
 
+#: of the long table, in their order
 COLUMNS = (
     "task", "network", "weights", "training_seed", "sq", "se", "noise_seed",
     "image", "patient", "source", "label", "metric", "value", "target",
