@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from cxr_noise_transforms.study.command.ladders import dose_words, normal_dose
 from cxr_noise_transforms.study.command.options import (
     carry_out,
     films_of,
@@ -108,12 +109,16 @@ def main() -> None:
     summary = task_table(table)[["task", *_COLUMNS]]
     print(f"\nMean over {', '.join(chosen.arch)}; F1 at probability 0.5\n")
     print(markdown(summary))
-    findings = find_in_sweeps(sweeps, chosen.arch, table)
+    print(dose_words(chosen))
+    dose = normal_dose(chosen)
+    findings = find_in_sweeps(sweeps, chosen.arch, table, dose)
     print(*headline(findings), sep="\n")
     written = [
         out / "per_image.csv",
         *write_table(summary, out / "summary"),
-        plot_tasks(table, out / "curves.png", f"mean of {', '.join(chosen.arch)}"),
+        plot_tasks(
+            table, out / "curves.png", f"mean of {', '.join(chosen.arch)}", normal_dose=dose
+        ),
     ]
     if len(checkpoints := checkpoint_table(table)):
         kept = checkpoints[["weights", "networks", *_COLUMNS]]

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cxr_noise_transforms.study.command.ladders import dose_words, normal_dose
 from cxr_noise_transforms.study.command.options import (
     carry_out,
     films_of,
@@ -91,6 +92,7 @@ def main() -> None:
         **settings,
     )
     print(f"{task}, {films}, {chosen.size} x {chosen.size}, {chosen.encoder}")
+    print(dose_words(chosen))
     table = carry_out(sweep, chosen)
     if table is None:
         return
@@ -98,12 +100,13 @@ def main() -> None:
     count = table.image.nunique()
     print(f"\nMean over {', '.join(chosen.arch)}; {count} test films; diff from clean\n")
     print(markdown(summary))
-    findings = find_in_sweeps([sweep], chosen.arch, table)
+    dose = normal_dose(chosen)
+    findings = find_in_sweeps([sweep], chosen.arch, table, dose)
     print(*headline(findings), sep="\n")
     written = [
         out / "per_image.csv",
         *write_table(summary, out / "summary"),
-        plot_curves(table, out / "curves.png", f"{task}, {films}"),
+        plot_curves(table, out / "curves.png", f"{task}, {films}", normal_dose=dose),
     ]
     if len(checkpoints := checkpoint_table(table)):
         written += write_table(checkpoints, out / "checkpoints")

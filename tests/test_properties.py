@@ -200,6 +200,8 @@ def test_mean_and_variance_follow_the_model(
 ) -> None:
     # fewer photons in all, and no normal law bounds the moments of so many pixels
     assume(grey * n0 / sq**2 * PIXELS > 1e4)
+    # a deviation below the last bits of a pixel is rounded away
+    assume(se == 0 or sigma0 * se > 2**-40)
     image = torch.full((1, PIXELS // 256, 256), grey, dtype=torch.float64, device=device)
     for law in (
         {"sq": sq, "n0": n0},

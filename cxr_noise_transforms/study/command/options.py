@@ -14,6 +14,7 @@ from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.processes import joined, rank
 
 from .arguments import count
+from .ladders import add_ladder, cells_of
 from .terminal import in_sentences
 
 Profiles = Mapping[str, Mapping[str, Any]]
@@ -44,6 +45,7 @@ def sweep_parser(
     add("--cache", metavar="memory|none|DIR", default="memory", help="where films read are kept")
     add("--workers", type=int, default=0, help="loader processes")
     add("--seed", type=int, default=0, help="of split and training, 0 to 2**32 - 1")
+    add_ladder(parser)
     add("--cells-at-once", type=count, default=1, metavar="N",
         help="cells measured in one reading of the films")  # fmt: skip
     add("--share", type=_share, metavar="I/N", default=(0, 1),
@@ -97,6 +99,7 @@ def sweep_settings(chosen: argparse.Namespace) -> dict[str, Any]:
         "training": training,
         "loading": {"cache": chosen.cache, "num_workers": chosen.workers},
         "device": chosen.device,
+        "cells": cells_of(chosen),
         "noise_seeds": range(chosen.noise_seeds),
         "cells_at_once": chosen.cells_at_once,
         "share": chosen.share,

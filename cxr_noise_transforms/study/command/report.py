@@ -7,11 +7,13 @@ cxr-noise report a/per_image.csv.gz b/per_image.csv.gz --validation a/validation
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .ladders import add_dose, dose_words, normal_dose
 from .terminal import say_written
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     )
     title = chosen.title or f"{networks} under noise"
     about = {"Tables": ", ".join(map(str, chosen.tables))}
-    findings = find(table, thresholds)
+    dose = normal_dose(chosen) if chosen.pixel_pitch else math.nan
+    if chosen.pixel_pitch:
+        about["Dose"] = dose_words(chosen)
+    findings = find(table, thresholds, normal_dose=dose)
     written = write_report_of_findings(chosen.out, findings, title, about)
     print(*headline(findings), sep="\n")
     say_written(written, start)
@@ -77,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("tables", nargs="+", type=Path, metavar="TABLE", help="CSV, packed or not")
+    add_dose(parser, "without it severities have no dose")
     add("--validation", nargs="+", type=Path, metavar="TABLE",
         help="clean validation films, for the threshold of F1")  # fmt: skip
     add("--title", help="default: the networks' names")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import count
+from .ladders import add_ladder, cells_of, dose_words, normal_dose
 from .terminal import say_written
 
 if TYPE_CHECKING:
@@ -42,14 +43,16 @@ def main(arguments: Sequence[str]) -> int:
         device = usable_device(chosen.device)
         films = _films(chosen)
         print(f"{chosen.model}: {len(films)} films, {chosen.size} x {chosen.size}")
+        print(dose_words(chosen))
         table = _measure(chosen, films, device)
-        summary = severity_table(table, weights="given")
+        summary, dose = severity_table(table, weights="given"), normal_dose(chosen)
         about = {
             "Model": chosen.model,
             "Films": f"{len(films)} of {chosen.films}, {chosen.size} x {chosen.size}",
+            "Dose": dose_words(chosen),
             "Made with": shlex.join(["cxr-noise", "stress", *arguments]),
         }
-        title, findings = f"{_name(chosen.model)} under noise", find(table)
+        title, findings = f"{_name(chosen.model)} under noise", find(table, normal_dose=dose)
         written = [
             chosen.out / "per_image.csv",
             *write_table(summary, chosen.out / "summary"),
@@ -93,7 +96,9 @@ def _measure(
         labels=None if chosen.task == "multiclass" else films.labels,
         outputs=chosen.outputs,
         uncertain=chosen.uncertain,
-        cells=[cell for one in chosen.cells for cell in grids.get(one, [one])],
+        cells=cells_of(chosen)
+        if chosen.ladder
+        else [cell for one in chosen.cells for cell in grids.get(one, [one])],
         noise_seeds=range(chosen.noise_seeds),
         channels=chosen.channels,
         mean=chosen.mean,
@@ -130,6 +135,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--size", type=count, default=512, help="side of the films in pixels")
     add("--levels", type=count, metavar="N",
         help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
+    add_ladder(parser, default=None)
     add("--cells", nargs="+", default=["ladder"], metavar="GRID|SQ,SE",
         help=f"{', '.join(_GRIDS)}, or pairs such as 0,0 4,0 0,4")  # fmt: skip
     add("--noise-seeds", type=count, default=3, metavar="N", help="repetitions of the noise")
@@ -143,6 +149,8 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--out", type=Path, default=Path("runs") / "stress", help="folder of the results")
     chosen = parser.parse_args(arguments)
     chosen.task = chosen.task or ("segmentation" if chosen.masks else "multilabel")
+    if chosen.ladder and chosen.cells != ["ladder"]:
+        parser.error("--ladder and --cells both name severities: give one of them")
     if chosen.task.startswith("segmentation") != bool(chosen.masks):
         parser.error("--task segmentation needs --masks, any other task --labels")
     chosen.cells = [_cell(text, parser) for text in chosen.cells]

@@ -5,6 +5,7 @@ into tensors. Films are split by patient before anything learns from them.
 """
 
 from .cache import cached
+from .carried import Carried, carried_noise
 from .chestxray14 import PAIRS, LoadLabelledFilm, classification_films
 from .folders import LabelledFolder, LoadFolderFilm, MaskedFolder, folder_films
 from .landmark import ORGANS, LoadMaskedFilm, organ_names, segmentation_films
@@ -17,6 +18,7 @@ from .splits import open_split, split_by_patient
 __all__ = [
     "ORGANS",
     "PAIRS",
+    "Carried",
     "Film",
     "LabelledFolder",
     "LoadFolderFilm",
@@ -25,6 +27,7 @@ __all__ = [
     "MaskedFolder",
     "apply_noise",
     "cached",
+    "carried_noise",
     "chest_phantom",
     "classification_films",
     "folder_films",

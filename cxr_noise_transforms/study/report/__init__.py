@@ -7,6 +7,7 @@ defined is a dash in it.
 """
 
 from .answers import headline
+from .carried import plot_carried
 from .figures import plot_curves, plot_tasks
 from .findings import Findings, find
 from .markdown import markdown, write_table
@@ -23,6 +24,7 @@ __all__ = [
     "find_in_sweeps",
     "headline",
     "markdown",
+    "plot_carried",
     "plot_curves",
     "plot_tasks",
     "write_report",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.statistics.summaries import in_order, network_means, severity_table
 
-from .panels import COLOURS
-from .words import metric_name
+from .panels import COLOURS, apart
+from .words import dose_at, metric_name
 
 
-def plot_curves(table: pd.DataFrame, path: Path, title: str, weights: str = "best") -> Path:
+def plot_curves(
+    table: pd.DataFrame, path: Path, title: str, weights: str = "best", normal_dose: float = np.nan
+) -> Path:
     """Severity curves of one task: quantum and electronic noise side by side, a row per metric."""
     means, mean = network_means(table, weights), severity_table(table, weights)
     networks, metrics = list(table.network.unique()), in_order(means.metric.unique())
@@ -34,11 +38,13 @@ def plot_curves(table: pd.DataFrame, path: Path, title: str, weights: str = "bes
             axis.plot(curve[severity], curve[metric], "k--", lw=2, label="mean")
             _frame(axis, metric)
         row[0].set_ylabel(metric_name(metric))
-    _name_axes(axes)
+    _name_axes(axes, table.sq, normal_dose)
     return _save(figure, path)
 
 
-def plot_tasks(table: pd.DataFrame, path: Path, title: str, weights: str = "best") -> Path:
+def plot_tasks(
+    table: pd.DataFrame, path: Path, title: str, weights: str = "best", normal_dose: float = np.nan
+) -> Path:
     """AUROC, AUPRC and F1 of classification tasks by severity, mean of networks, a row per task."""
     tasks = list(table.task.unique())
     figure = Figure(figsize=(9, 2.3 * len(tasks) + 0.8), layout="constrained")
@@ -53,7 +59,7 @@ def plot_tasks(table: pd.DataFrame, path: Path, title: str, weights: str = "best
                 axis.plot(rows[severity], rows[metric], "o-", **look)
             _frame(axis, "auroc")
             axis.set_title(task, fontsize=9)
-    _name_axes(axes)
+    _name_axes(axes, table.sq, normal_dose)
     return _save(figure, path)
 
 
@@ -64,9 +70,14 @@ def _frame(axis: Any, metric: str) -> None:
         axis.axhline(0.5, color="0.5", lw=0.8, ls=":")
 
 
-def _name_axes(axes: Any) -> None:
+def _name_axes(axes: Any, severities: Iterable[float], normal_dose: float) -> None:
     axes[-1][0].set_xlabel("quantum severity $s_q$")
     axes[-1][1].set_xlabel("electronic severity $s_e$")
+    if np.isfinite(normal_dose):
+        steps = apart(sorted(set(severities)))
+        other = axes[0][0].secondary_xaxis("top")
+        other.set_xticks(steps, [dose_at(step, normal_dose) for step in steps], fontsize=8)
+        other.set_xlabel("dose relative to normal", fontsize=8)
     axes[0][0].legend(loc="lower left", frameon=False, fontsize=8)
 
 

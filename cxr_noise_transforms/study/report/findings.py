@@ -44,6 +44,7 @@ class Findings:
             every network, label and metric in every cell.
         weights: the checkpoint that is reported.
         networks: in the report's order.
+        normal_dose: quantum severity of the normal dose; NaN where pixels have no size.
     """
 
     table: pd.DataFrame
@@ -51,6 +52,7 @@ class Findings:
     every_draw: Resampled
     weights: str
     networks: Sequence[str]
+    normal_dose: float = np.nan
 
     @property
     def task(self) -> str:
@@ -198,6 +200,7 @@ def find(
     thresholds: Thresholds | None = None,
     networks: Sequence[str] | None = None,
     resamples: int = 1000,
+    normal_dose: float = np.nan,
 ) -> list[Findings]:
     """The findings of every task in a long table, in its order.
 
@@ -206,6 +209,7 @@ def find(
         thresholds: see :func:`~cxr_noise_transforms.study.statistics.performance.performance`.
         networks: their order; default: the table's.
         resamples: of the patients.
+        normal_dose: quantum severity of the normal dose, for a second scale of the severities.
 
     Raises:
         ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`.
@@ -223,7 +227,7 @@ def find(
         names = list(part[part.weights == weights].network.unique())
         order = [name for name in networks or names if name in names]
         perf, draws = performance(part, thresholds), bootstrap(part, thresholds, resamples)
-        found.append(Findings(part, perf, draws.completed(), weights, order))
+        found.append(Findings(part, perf, draws.completed(), weights, order, normal_dose))
     return found
 
 

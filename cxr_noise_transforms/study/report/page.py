@@ -7,6 +7,7 @@ over patients (:mod:`~cxr_noise_transforms.study.statistics.resampling`).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -36,7 +37,10 @@ _PHANTOMS = "Phantoms, which say nothing about patients."
 
 
 def find_in_sweeps(
-    sweeps: Sequence[Sweep], architectures: Sequence[str], table: pd.DataFrame
+    sweeps: Sequence[Sweep],
+    architectures: Sequence[str],
+    table: pd.DataFrame,
+    normal_dose: float = math.nan,
 ) -> list[Findings]:
     """The findings of finished sweeps, with F1 at thresholds from their validation films.
 
@@ -44,6 +48,7 @@ def find_in_sweeps(
         sweeps: one per task.
         architectures: the networks; the first one is the baseline of mCE.
         table: the sweeps' long tables, one below the other.
+        normal_dose: see :func:`~cxr_noise_transforms.study.report.findings.find`.
 
     Raises:
         ValueError: see :func:`~cxr_noise_transforms.study.report.findings.find`.
@@ -52,7 +57,7 @@ def find_in_sweeps(
     thresholds = None
     if all(file.is_file() for file in files):
         thresholds = validation_thresholds(pd.concat(map(read_table, files)))
-    return find(table, thresholds, architectures)
+    return find(table, thresholds, architectures, normal_dose=normal_dose)
 
 
 def write_report(

@@ -71,7 +71,7 @@ def curve_panel(
         if constant is not None:
             axis.axhline(constant, color=_INK, lw=1, ls=":", label="constant answer")
         _frame(axis, points, labels)
-        steps = _apart(sorted(points.severity.unique()))
+        steps = apart(sorted(points.severity.unique()))
         axis.set_xticks(steps)
         if half is not None:
             _mark(axis, half, late=half > 0.75 * steps[-1])
@@ -137,7 +137,7 @@ def drawn(figure: Figure, name: str, alt: str) -> tuple[bytes, str]:
     return pixels.getvalue(), text.replace(_INK, "currentColor")
 
 
-def _apart(severities: Sequence[float]) -> list[float]:
+def apart(severities: Sequence[float]) -> list[float]:
     """Severities without those whose labels would touch the one before."""
     shown = [severities[0]]
     for severity in severities[1:]:

@@ -22,16 +22,13 @@ from .words import (
     Cell,
     cell_name,
     cell_words,
+    dose_at,
     metric_name,
     number,
     photons_at,
     sigma_at,
 )
 
-_TOP = {
-    "sq": ("photons per pixel at full scale", photons_at),
-    "se": ("standard deviation, share of full scale", sigma_at),
-}
 # these metrics have no figures
 _IN_TABLES = frozenset({"f1_val", "brier", "ece"})
 _POINTS = ["name", "severity", "value", "lower", "upper"]
@@ -91,7 +88,9 @@ def _panel(one: Findings, metric: str, axis: str, names: Iterator[str]) -> Pictu
     points = _on_axis(points.rename(columns={"network": "name"}), axis)
     mean = mean if len(one.networks) > 1 else None
     constant, half = one.constant(metric), one.numbers(metric).breakdown[axis]
-    return _picture(metric, axis, points, one.networks, names, mean, constant, half)
+    return _picture(
+        metric, axis, one.normal_dose, points, one.networks, names, mean, constant, half
+    )
 
 
 def _panel_of_tasks(
@@ -103,12 +102,14 @@ def _panel_of_tasks(
     points[["lower", "upper"]] = np.nan
     constants = {one.constant(metric) for one in tasks}
     shared = constants.pop() if len(constants) == 1 else np.nan
-    return _picture(metric, axis, points, [one.task for one in tasks], names, None, shared)
+    dose, curves = tasks[0].normal_dose, [one.task for one in tasks]
+    return _picture(metric, axis, dose, points, curves, names, None, shared)
 
 
 def _picture(
     metric: str,
     axis: str,
+    normal_dose: float,
     points: pd.DataFrame,
     curves: Sequence[str],
     names: Iterator[str],
@@ -125,13 +126,23 @@ def _picture(
         points,
         curves,
         axes,
-        _TOP[axis],
+        _top(axis, normal_dose),
         mean,
         constant if constant > 0 else None,
         half if np.isfinite(half) else None,
     )
     name, alt = next(names), f"{metric_name(metric)} against {words}: {_spoken(points)}"
     return Picture(f"{name}.png", alt, *drawn(figure, f"f{name}", alt))
+
+
+def _top(axis: str, normal_dose: float) -> tuple[str, Callable[[float], str]]:
+    """The other scales of an axis."""
+    if axis == "se":
+        return "standard deviation, share of full scale", sigma_at
+    if np.isnan(normal_dose):
+        return "photons per pixel at full scale", photons_at
+    label = "photons per pixel at full scale, and dose relative to normal"
+    return label, lambda sq: f"{photons_at(sq)}\n{dose_at(sq, normal_dose)}"
 
 
 def _on_axis(points: pd.DataFrame, axis: str) -> pd.DataFrame:

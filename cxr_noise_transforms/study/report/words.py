@@ -53,6 +53,14 @@ def photon_count(photons: float) -> str:
     return f"{photons:.0f}" if photons >= 100 else f"{photons:.3g}"
 
 
+def dose_at(sq: float, normal: float) -> str:
+    """Dose at a quantum severity, relative to that of the severity ``normal``."""
+    if sq == 0:
+        return "∞"
+    relative = (normal / sq) ** 2
+    return f"1/{1 / relative:.0f}" if relative < 0.95 else f"{relative:.2g}"
+
+
 def sigma_at(se: float) -> str:
     """Standard deviation at an electronic severity, as a fraction of full scale."""
     return f"{electronic_sigma(se):.3g}"

@@ -17,6 +17,14 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
         assert len(colours) > 10
 
 
+def test_doses_are_a_second_scale(tmp_path: Path) -> None:
+    for plot, table in ((plot_tasks, score_table()), (plot_curves, straight_table())):
+        plain, dosed = tmp_path / "plain.png", tmp_path / "dosed.png"
+        plot(table, plain, "title")
+        plot(table, dosed, "title", normal_dose=0.17)
+        assert plain.read_bytes() != dosed.read_bytes()
+
+
 def test_what_is_not_defined_is_not_drawn(tmp_path: Path) -> None:
     both = pd.concat([score_table().assign(target=1.0), score_table().assign(task="another")])
     assert plot_tasks(both, tmp_path / "tasks.png", "title").is_file()
