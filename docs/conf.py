@@ -1,7 +1,8 @@
-"""The site: ``nox -s docs`` builds it from these pages, the docstrings and the gallery's scripts."""
+"""The site: ``nox -s docs`` makes it from these pages, the docstrings and the gallery."""
 
 from __future__ import annotations
 
+from sphinx.application import Sphinx
 from sphinx_gallery.sorting import ExplicitOrder
 
 from cxr_noise_transforms import __version__
@@ -18,7 +19,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery", "requirements*", "sg_execution_times.rst"]
+exclude_patterns = ["_build", "gallery", "sg_execution_times.rst"]
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["colon_fence"]
@@ -45,6 +46,18 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "remove_config_comments": True,
 }
+
+
+def setup(app: Sphinx) -> None:
+    """Links that hold in the repository hold on the site."""
+    app.connect(
+        "source-read", lambda _app, _page, source: source.insert(0, _on_the_site(source.pop()))
+    )
+
+
+def _on_the_site(text: str) -> str:
+    return text.replace("](../benchmarks/README.md)", "](benchmarks.md)")
+
 
 html_theme = "pydata_sphinx_theme"
 html_title = "cxr_noise_transforms"
