@@ -126,7 +126,8 @@ class NoiseModule(nn.Module):
         seeds = spread_seed(seed, images, image.device)
         randomness = Randomness(seeds, generator, image.device, images)
         drawn = self._draw_severities(held, randomness)
-        drawn |= {name: _reached(drawn[name], severity) for name, severity in film.items()}
+        for name, severity in film.items():
+            drawn[name] = _reached(drawn[name], severity)
         if not _is_exporting():
             self.drawn, self.drawn_seeds = drawn, None
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())

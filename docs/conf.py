@@ -62,6 +62,7 @@ def _on_the_site(text: str) -> str:
 html_theme = "pydata_sphinx_theme"
 html_title = "cxr_noise_transforms"
 html_theme_options = {
+    "logo": {"text": "cxr noise"},
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
