@@ -25,6 +25,7 @@ class Reference:
 
     def __init__(self, source: torch.Generator | Tensor | None) -> None:
         self.source = source
+        self.seeds = source if isinstance(source, Tensor) else None
 
     def whole(self, *_: object) -> None:
         """No step of its own."""
