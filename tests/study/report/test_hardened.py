@@ -87,6 +87,17 @@ def test_classifiers_are_told_by_their_first_metric() -> None:
     assert all("AUROC" in sentence for _, sentence in verdicts(one)[:-1])
 
 
+def test_a_training_that_failed_is_told() -> None:
+    broken = table()
+    lost = (broken.weights == "ladder") & (broken.training_seed == 1)
+    broken.loc[lost, "value"] = 0.0
+    one = find_hardened(broken, resamples=50)
+    assert dict(verdicts(one))["Trainings that failed"].startswith(
+        "A, ladder, training 2, 0.00 on clean films. "
+    )
+    assert "Trainings that failed" not in dict(verdicts(find_hardened(table(), resamples=50)))
+
+
 def test_no_loss_is_said_as_well() -> None:
     same = table()
     same = same[same.weights == "clean"]
