@@ -5,7 +5,7 @@ import importlib.util
 import os
 import platform
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def provenance(modules: Iterable[str]) -> dict[str, Any]:
     return {
         "machine": describe_machine(),
         "versions": {"python": platform.python_version(), **versions, "this package": source},
-        "date": datetime.now(timezone.utc).date().isoformat(),
+        "date": datetime.now(UTC).date().isoformat(),
     }
 
 

@@ -3,6 +3,7 @@ from ._estimate import SeverityEstimate, estimate_severity
 from ._exposure import Exposure
 from ._noise import NoiseModule
 from ._random import image_seeds
+from ._record import noise_record, replay_record
 from .electronic import ElectronicNoise, electronic_noise
 from .quantum import QuantumNoise, quantum_noise
 from .radiographic import RadiographicNoise, radiographic_noise
@@ -49,6 +50,7 @@ __all__ = [
     "electronic_snr",
     "estimate_severity",
     "image_seeds",
+    "noise_record",
     "photons_of_dose",
     "photons_per_pixel",
     "quantum_noise",
@@ -56,4 +58,5 @@ __all__ = [
     "quantum_severity_of_dose",
     "quantum_snr",
     "radiographic_noise",
+    "replay_record",
 ]

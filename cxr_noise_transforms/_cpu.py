@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ._signal import FULL_SCALE, Digitiser, largest_finite, signal_dtype
+from ._vmap import per_image
 
 _OPERATOR = "cxr_noise_transforms::expose_on_cpu"
 # pixels per stretch, a multiple of 8, so that each begins with a whole Philox block; and the fewest
@@ -100,7 +101,7 @@ torch.library.define(
     tags=torch.Tag.pt2_compliant_tag,
 )
 torch.library.impl(_OPERATOR, "cpu", _expose)
-torch.library.register_fake(_OPERATOR, lambda image, *_: torch.empty_like(image))
+per_image("expose_on_cpu")
 
 
 def _empty_like(image: Tensor) -> Tensor:

@@ -11,9 +11,6 @@ from ._proof import Expose, proven
 from ._random import Randomness
 from ._reference import Reference
 from ._signal import Digitiser
-from ._vmap import per_image
-
-per_image("expose_on_cpu")
 
 
 def choose_drawer(backend: str | None, randomness: Randomness, dtype: torch.dtype) -> Drawer:

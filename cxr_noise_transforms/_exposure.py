@@ -60,6 +60,10 @@ class Exposure:
 class Drawer(Protocol):
     """Draws for images ``(B, ...)``; gain and sigma are one per image or one for all."""
 
+    @property
+    def seeds(self) -> Tensor | None:
+        """One per image; ``None`` where a generator draws."""
+
     def whole(self, images: Tensor, exposure: Exposure, digitiser: Digitiser) -> Tensor | None:
         """The noisy images in one step; ``None`` where it does not draw all of the exposure."""
 

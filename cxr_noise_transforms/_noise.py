@@ -105,6 +105,7 @@ class NoiseModule(nn.Module):
         self.backend = check_backend(backend)
         self.gradient = check_gradient(gradient)
         self.drawn: dict[str, float | Tensor] = {}
+        self.drawn_seeds: Tensor | None = None
 
     def forward(
         self,
@@ -113,11 +114,12 @@ class NoiseModule(nn.Module):
         seed: int | Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """The noisy image; ``drawn`` then holds the severities of this call."""
+        """The noisy image; ``drawn`` and ``drawn_seeds`` then hold what this call drew."""
         check_image(image)
         check_randomness(seed, generator, image)
         held = {name: check_severity(name, getattr(self, name)) for name in self._salts}
-        film = {name: check_film_severity(name, self._film_of(name)) for name in self._films}
+        film = self.film_severities()
+        film = {name: check_film_severity(name, severity) for name, severity in film.items()}
         of_film = {f"{name} of film": severity for name, severity in film.items()}
         images = count_images(image, seed=seed, **held, **of_film)
         for name, severity in film.items():
@@ -125,14 +127,18 @@ class NoiseModule(nn.Module):
         seeds = spread_seed(seed, images, image.device)
         randomness = Randomness(seeds, generator, image.device, images)
         drawn = self._draw_severities(held, randomness)
-        drawn |= {name: reached(drawn[name], severity) for name, severity in film.items()}
+        for name, severity in film.items():
+            drawn[name] = reached(drawn[name], severity)
         if not _is_exporting():
-            self.drawn = {name: one for name, one in drawn.items() if outlives_call(one)}
+            kept = {name: one for name, one in drawn.items() if outlives_call(one)}
+            self.drawn, self.drawn_seeds = kept, None
         some_clean = any(isinstance(severity, Tensor) for severity in drawn.values())
         if drawn and not some_clean and not any(drawn.values()):
             return image.clone()
         warn_of_range(image, self.value_range)
         drawer = choose_drawer(self.backend, randomness, image.dtype)
+        if not _is_exporting() and drawer.seeds is not None and outlives_call(drawer.seeds):
+            self.drawn_seeds = drawer.seeds.reshape(() if images is None else -1)
         batch = image[None] if images is None else image
         levels = {name: _broadcast(severity, batch) for name, severity in drawn.items()}
         for name, severity in film.items():
@@ -141,6 +147,10 @@ class NoiseModule(nn.Module):
         digitiser = Digitiser(self.value_range, self.clip, self.bits)
         noisy = expose(batch, exposure, drawer, digitiser, self.gradient, self.domain)
         return in_form_of(image, noisy.reshape(image.shape))
+
+    def film_severities(self) -> dict[str, float | Tensor]:
+        """The severities that a film has already, by name; empty where nothing is known of it."""
+        return {name: getattr(self, f"film_{name}") for name in self._films}
 
     def extra_repr(self) -> str:
         """Severities, constants, and the digitiser where it is set."""
@@ -172,10 +182,6 @@ class NoiseModule(nn.Module):
             else held
             for name, held in severities.items()
         }
-
-    def _film_of(self, name: str) -> float | Tensor:
-        held: float | Tensor = getattr(self, f"film_{name}")
-        return held
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> NoiseModule:
         # severities are no buffers, which half() rounds and no number may replace

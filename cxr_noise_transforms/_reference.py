@@ -25,6 +25,7 @@ class Reference:
 
     def __init__(self, source: torch.Generator | Tensor | None) -> None:
         self.source = source
+        self.seeds = source if isinstance(source, Tensor) else None
 
     def whole(self, *_: object) -> None:
         """No step of its own."""
@@ -68,11 +69,6 @@ def _seeded(rates: Tensor, seeds: Tensor, stream: int) -> Tensor:
     for image, one, seed in zip(result, rates, seeds.tolist(), strict=True):
         image.copy_(_drawn(one, stream, torch.Generator(rates.device).manual_seed(seed)))
     return result
-
-
-@_seeded.register_fake
-def _like(rates: Tensor, seeds: Tensor, stream: int) -> Tensor:  # noqa: ARG001
-    return torch.empty_like(rates)
 
 
 per_image("reference")

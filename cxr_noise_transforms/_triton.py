@@ -145,11 +145,6 @@ def _expose(
     return result if target is result else result.copy_(target)
 
 
-@_expose.register_fake
-def _like(image: Tensor, *_: object) -> Tensor:
-    return torch.empty_like(image)
-
-
 per_image("expose")
 
 

@@ -1,4 +1,4 @@
-"""The samplers under torch.vmap: the images it maps over are images of one larger batch."""
+"""The samplers with fake tensors, and under torch.vmap: its images are those of a larger batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def per_image(name: str) -> None:
-    """Register the rule for an operator of this package whose tensors have one entry per image."""
+    """Register both rules for an operator of this package, whose tensors have one per image."""
     operator = getattr(torch.ops.cxr_noise_transforms, name).default
 
     def rule(info: Any, axes: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
@@ -20,6 +20,7 @@ def per_image(name: str) -> None:
         noisy = operator(*folded)
         return noisy.unflatten(0, (info.batch_size, len(noisy) // info.batch_size)), 0
 
+    torch.library.register_fake(operator, lambda images, *_: torch.empty_like(images))
     torch.library.register_vmap(operator, rule)
 
 

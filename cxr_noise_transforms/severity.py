@@ -20,16 +20,16 @@ from ._checks import check_beam, check_dqe, check_positive, check_scale
 
 Value = TypeVar("Value", float, torch.Tensor)
 
-# photons per pixel at full scale for sq = 1
+#: photons per pixel at full scale for sq = 1
 N0 = 1000.0
-# standard deviation of the electronic noise for se = 1, as a fraction of full scale
+#: standard deviation of the electronic noise for se = 1, as a fraction of full scale
 SIGMA0 = 0.1
-# photons per mm² and µGy of air kerma: the squared ideal SNR of IEC 62220-1-1:2015, Table 3, as
-# public programs quote it; the edition of 2003 has 21759, 30174, 32362 and 31077
+#: photons per mm² and µGy of air kerma: the squared ideal SNR of IEC 62220-1-1:2015, Table 3, as
+#: public programs quote it; the edition of 2003 has 21759, 30174, 32362 and 31077
 BEAMS = {"RQA3": 20673.0, "RQA5": 29653.0, "RQA7": 32490.0, "RQA9": 31077.0}
-# doses of a clinical ladder, as fractions of the normal one
+#: doses of a clinical ladder, as fractions of the normal one
 DOSE_FRACTIONS = (1.0, 1 / 2, 1 / 4, 1 / 8, 1 / 16)
-# cells (sq, se) in the order of Table 1
+#: cells (sq, se) in the order of Table 1
 LADDER: tuple[tuple[float, float], ...] = (
     (0.0, 0.0),
     (0.0, 1.0),

@@ -118,6 +118,8 @@ def _arguments() -> argparse.Namespace:
         chosen.arch = list(CLASSIFICATION)
     if "clean" not in chosen.noises:
         chosen.noises = ["clean", *chosen.noises]
+    if chosen.share != (0, 1):
+        parser.error("--share cannot be used here: a hardening is measured by one process")
     if chosen.task not in ORGANS and "/" not in chosen.task:
         parser.error(f"--task must be {', '.join(ORGANS)} or 'A / B', got {chosen.task}")
     return chosen

@@ -1,4 +1,4 @@
-"""The two example scripts: what they write, say and refuse."""
+"""The example scripts: what they write, say and refuse."""
 
 import os
 import runpy
@@ -111,6 +111,45 @@ def test_a_script_reads_a_folder_laid_out_like_the_dataset(tmp_path: Path) -> No
 
 
 FINDINGS_SMALL = ["--arch", "test_resnet", "--pretrained", "none", "--size", "40", "33"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [*SEG_SMALL, "--arch", "Linknet"],
+        [*CLS_SMALL, "--task", "Effusion / Edema", "--arch", "test_resnet"],
+    ],
+)
+def test_a_hardening_answers_in_words_and_resumes(arguments: list[str], tmp_path: Path) -> None:
+    arguments += ["--epochs", "1", "--films", "2", "--denoiser-epochs", "1", "--device", "cpu"]
+    done = script("harden.py", *arguments, "--cells-at-once", "14", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\nIn short: " in done.stdout
+    assert "\nWhat does not help: " in done.stdout
+    written = done.stdout.split("Wrote\n")[1].split()
+    assert all((tmp_path / path).stat().st_size > 0 for path in written)
+    before = (tmp_path / "out" / "per_image.csv").read_bytes()
+    again = script("harden.py", *arguments, "--out", "out", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "out" / "per_image.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--task", "spine"], "--task must be lungs, heart, lungs-heart or 'A / B', got spine"),
+        (["--films", "0"], "must be a number of films or all, got 0"),
+        (["--share", "0/2"], "--share cannot be used here"),
+        (["--noises", "loud"], "invalid choice: 'loud'"),
+    ],
+)
+def test_the_hardening_script_refuses_in_one_sentence(
+    arguments: list[str], message: str, refused: Refused
+) -> None:
+    code, words = refused("harden.py", *arguments)
+    assert code == 2
+    assert message in words
 
 
 @pytest.mark.slow

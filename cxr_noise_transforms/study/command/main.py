@@ -27,6 +27,7 @@ VERBS = {
     ),
     "devices": Verb("say what draws the noise on every device, and how fast", ""),
     "estimate": Verb("say what noise the films of a folder carry", "FILMS --out runs/estimate"),
+    "replay": Verb("make films with noise again from their record", "NOISY/applied.json"),
     "report": Verb(
         "write the report of long tables", "runs/stress/per_image.csv --out runs/report"
     ),

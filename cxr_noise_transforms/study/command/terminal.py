@@ -45,6 +45,12 @@ def say_written(written: Iterable[Path], start: float) -> None:
         print(f"  {path}")
 
 
+def say_failed(sentences: Iterable[str]) -> None:
+    """Say what could not be done, one line each."""
+    for sentence in sentences:
+        _say(f"error: {sentence}")
+
+
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
     _say(f"warning: {' '.join(str(message).split())}")
 

@@ -17,6 +17,7 @@ from cxr_noise_transforms.monai import NoisyBatch
 from cxr_noise_transforms.study.columns import UNDEGRADED
 from cxr_noise_transforms.study.devices import usable_device
 from cxr_noise_transforms.study.files import whole_file
+from cxr_noise_transforms.study.processes import world
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
 from cxr_noise_transforms.study.training.batch_norm import has_statistics, reestimated
@@ -120,6 +121,8 @@ class Hardening:
             ConnectionError, FileNotFoundError, ValueError: as :meth:`Sweep.run`; too few
                 validation films; a network without batch normalisation.
         """
+        if world() > 1:
+            raise ValueError(f"a hardening runs in one process, got {world()}")
         self.train()
         tables: list[pd.DataFrame] = []
         for number in range(self.trainings):

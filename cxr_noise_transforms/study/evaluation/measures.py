@@ -177,6 +177,7 @@ def multiclass(
     return {"score": Measured(scores, _left_out(target, missing[:, None]))}
 
 
+#: by the names of the tasks, prediction and label to values
 MEASURES: dict[str, Callable[..., dict[str, Measured]]] = {
     "segmentation": segmentation,
     "segmentation-distance": segmentation_with_distance,

@@ -18,7 +18,7 @@ from .phantom import chest_phantom
 from .reader import read_grey
 from .record import Film, loaded, phantom_films
 
-# the six pairs of Jiu et al. 2025 (arXiv:2509.25265), Table 2, each with its group
+#: the six pairs of Jiu et al. 2025 (arXiv:2509.25265), Table 2, each with its group
 PAIRS = {
     "Fibrosis / Pleural_Thickening": "visually similar",
     "Effusion / Edema": "visually similar",

@@ -19,6 +19,7 @@ from .phantom import chest_phantom
 from .reader import read_grey
 from .record import Film, loaded, phantom_films
 
+#: what an organ's masks are called in the folders of landmarks
 ORGANS: dict[str, tuple[str, ...]] = {
     "lungs": ("lungs",),
     "heart": ("heart",),

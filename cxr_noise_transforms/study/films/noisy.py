@@ -1,28 +1,20 @@
-"""A folder of films with noise, and beside them the record of what was applied, as JSON.
-
-The record has the settings and, for every film, its severities, its seed, and the digests of its
-file and of the noisy levels: enough to make the same films again, and to know that they are.
-"""
+"""A folder of films with noise, and beside them the record that makes them again."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cxr_noise_transforms import LogExposure, RadiographicNoise, __version__, image_seeds
-from cxr_noise_transforms.study.files import alone_in, clear_unfinished, whole_file
+from cxr_noise_transforms import LogExposure, RadiographicNoise, image_seeds
+from cxr_noise_transforms.study.files import alone_in, clear_unfinished
 from cxr_noise_transforms.study.progress import Progress
 
-from .exposed import DOMAINS, SETTINGS, Job, digest, expose
+from .applied import FOLDER, RECORD, VERSION, Record, read_record, way
+from .exposed import DOMAINS, SETTINGS, Job, expose
 from .folders import folder_films
 from .names import DICOM, is_dicom
-
-RECORD = "applied.json"
-_VERSION = "cxr_noise_transforms"
 
 
 class Applied(NamedTuple):
@@ -92,22 +84,29 @@ def apply_noise(
 
 
 def replay_noise(
-    films: str | Path, out: str | Path, record: str | Path, *, workers: int = 1
+    record: str | Path,
+    films: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    workers: int = 1,
 ) -> Applied:
-    """Write the films of a record again, bit for bit; one that comes out otherwise has failed.
+    """Make the films of a record again, bit for bit; one that comes out otherwise has failed.
 
     Args:
-        films: folder of the films that the record was made of.
-        out: folder to write to, as in :func:`apply_noise`.
         record: file beside films with noise.
+        films: folder of the films that the record was made of; ``None`` for where they were.
+        out: folder to write to, as in :func:`apply_noise`; ``None`` for the record's own, where
+            films that are there are compared, and those that are not are written.
         workers: threads.
 
     Raises:
         FileNotFoundError: no such folder or record, or a film of the record is not in the folder.
         ValueError: the file is no record; ``out`` is refused as by :func:`apply_noise`.
     """
-    settings, wanted = _read(Path(record))
-    del settings[_VERSION]
+    record = Path(record)
+    settings, wanted = read_record(record)
+    del settings[VERSION]
+    films = Path(films or record.parent / settings.pop(FOLDER))
     found = _found(films)
     missing = [film for film in wanted if film not in found]
     if missing:
@@ -115,7 +114,7 @@ def replay_noise(
             f"{len(missing)} of the {len(wanted)} films of {record} are not in {films}, the first "
             f"is {missing[0]}"
         )
-    return _write(found, wanted, settings, Path(films), Path(out), workers)
+    return _write(found, wanted, settings, films, Path(out or record.parent), workers, again=True)
 
 
 def _write(
@@ -125,6 +124,8 @@ def _write(
     films: Path,
     out: Path,
     workers: int,
+    *,
+    again: bool = False,
 ) -> Applied:
     if out.resolve().is_relative_to(films.resolve()):
         raise ValueError(f"{out} must not lie in the folder of films {films}")
@@ -132,7 +133,7 @@ def _write(
     if there and RECORD not in there:
         raise ValueError(f"{out} must be empty or hold {RECORD}, but holds {min(there)}")
     with alone_in(out):
-        record = _Record(out, settings)
+        record = Record(out, {**settings, FOLDER: way(out, films)})
         record.check_films(found, wanted)
         clear_unfinished(out)
         targets = {
@@ -141,80 +142,13 @@ def _write(
         jobs = {
             film: Job(found[film], targets[film], settings, asked)
             for film, asked in wanted.items()
-            if not (film in record.films and targets[film].is_file())
+            if again or not (film in record.films and targets[film].is_file())
         }
         failed = _carry_out(jobs, len(wanted), record, workers)
-    return Applied(len(record.films), len(wanted) - len(jobs), failed)
+    return Applied(len(wanted) - len(failed), len(wanted) - len(jobs), failed)
 
 
-class _Record:
-    """The record of a folder, here and on disk."""
-
-    def __init__(self, out: Path, settings: Mapping[str, Any]) -> None:
-        self.path = out / RECORD
-        # as JSON has them: a range is a list
-        self.settings = {_VERSION: __version__, **json.loads(json.dumps(settings))}
-        self.films: dict[str, dict[str, Any]] = {}
-        if self.path.is_file():
-            there, self.films = _read(self.path)
-            other = [
-                f"{name} {there[name]} there, {now} now"
-                for name, now in self.settings.items()
-                if there[name] != now
-            ]
-            if other:
-                raise ValueError(
-                    f"{out} holds films of other settings ({'; '.join(other)}): "
-                    "choose another folder"
-                )
-        self.write()
-
-    def check_films(self, found: Mapping[str, Path], wanted: Mapping[str, Any]) -> None:
-        """Refuse to go on with other films than those that are here."""
-        for film, made in self.films.items():
-            if film not in wanted:
-                raise ValueError(
-                    f"{self.path.parent} holds film {film}, which is not among the films to be "
-                    "made: choose another folder"
-                )
-            if digest(found[film].read_bytes()) != made["film_sha256"]:
-                raise ValueError(
-                    f"{self.path.parent} was made of another film {film} than {found[film]}: "
-                    "choose another folder"
-                )
-
-    def add(self, film: str, made: dict[str, Any]) -> None:
-        """Note a film that is finished."""
-        self.films[film] = made
-        if time.monotonic() > self.due:
-            self.write()
-
-    def write(self) -> None:
-        """Write everything; a twentieth of the time at most goes into this."""
-        start = time.monotonic()
-        with whole_file(self.path) as beside:
-            films = dict(sorted(self.films.items()))
-            beside.write_text(json.dumps({**self.settings, "films": films}, indent=1))
-        self.due = start + 20 * (time.monotonic() - start)
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """The settings of a record and its films."""
-    try:
-        settings = json.loads(path.read_text())
-        films = settings.pop("films")
-        whole = settings.keys() == {_VERSION, *SETTINGS} and all(
-            film.keys() == {"sq", "se", "seed", "domain", "film_sha256", "noisy_sha256"}
-            for film in films.values()
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise ValueError(f"{path} must be a record of applied noise, such as {RECORD}")
-    return settings, films
-
-
-def _carry_out(jobs: Mapping[str, Job], total: int, record: _Record, workers: int) -> list[str]:
+def _carry_out(jobs: Mapping[str, Job], total: int, record: Record, workers: int) -> list[str]:
     """Do all jobs and note what is finished; the sentences of those that failed."""
     failed = []
     pool = ThreadPoolExecutor(workers)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-# one film: id, patient, source, either its image (path below the data folder) or the phantom's
-# seed, and for classification finding and label
+#: one film: id, patient, source, either its image (path below the data folder) or the phantom's
+#: seed, and for classification finding and label
 Film = dict[str, Any]
 
 

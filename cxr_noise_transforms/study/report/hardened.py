@@ -135,7 +135,28 @@ def find_hardened(table: pd.DataFrame, resamples: int = 1000) -> Hardened:
 def verdicts(one: Hardened) -> list[tuple[str, str]]:
     """The answers, each after what it is about."""
     found = [(arm_words(arm), _verdict(one, arm)) for arm in one.arms if arm != CLEAN_ARM]
-    return [*found, ("What does not help", _losses(one))]
+    return [("In short", _short(one)), *found, ("What does not help", _losses(one))]
+
+
+def _short(one: Hardened) -> str:
+    """Performance at the end of each axis: as it is, and the best with and without training."""
+    parts = []
+    for axis, cell in one.ends.items():
+        levels = {arm: one.level(arm, cell) for arm in one.arms}
+        groups = {
+            "without training": [arm for arm in one.arms if arm.startswith(f"{CLEAN_ARM}, ")],
+            "with noise in training": [arm for arm in one.arms if not arm.startswith(CLEAN_ARM)],
+        }
+        best = [
+            f"{interval(levels[arm], '.2f')} {how} ({arm})"
+            for how, arms in groups.items()
+            if arms
+            for arm in [max(arms, key=lambda arm: levels[arm].value)]
+        ]
+        clean = interval(levels[CLEAN_ARM], ".2f")
+        parts.append(f"at {SYMBOL[axis]} = {max(cell):g} it is {clean}, at best {', '.join(best)}")
+    level = interval(one.level(CLEAN_ARM), ".2f")
+    return f"{metric_name(one.metric)} on clean films is {level}; {'; '.join(parts)}."
 
 
 def arm_words(arm: str) -> str:

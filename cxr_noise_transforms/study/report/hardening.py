@@ -50,8 +50,9 @@ def write_hardening(
     out, phantoms = hardening.sweep.out, hardening.sweep.options["dataset_dir"] is None
     notice = Text("Phantoms, which say nothing about patients.", notice=True)
     header, rows = arm_table(one)
+    answers = Points([(f"{lead}:", words) for lead, words in verdicts(one)])
     sections = [
-        Section("", [*([notice] if phantoms else []), Points(verdicts(one))]),
+        Section("", [*([notice] if phantoms else []), answers]),
         Section("Severity curves", panels(one)),
         Section("Films", film_rows(one, hardening)),
         Section("Tables", [Table(_caption(one), header, rows), Table(_SQUARE, *square(one))]),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ def train_denoiser(
     along a cosine. A training that is interrupted begins anew, and ends in the same weights.
 
     Args:
-        path: file of the weights, a state dict.
+        path: file of the weights and of the settings.
         films: batches ``(B, 1, H, W)`` in [0, 1], read once per epoch.
         noise: films to noisy films.
         epochs: of the training.
@@ -62,16 +63,13 @@ def train_denoiser(
         learning_rate: of Adam.
 
     Raises:
-        ValueError: the file holds something else.
+        ValueError: the file holds something else, or a denoiser of other settings.
     """
     torch.manual_seed(seed)
     denoiser = Denoiser()
+    settings = {"epochs": epochs, "seed": seed, "learning_rate": learning_rate, "noise": str(noise)}
     if path.is_file():
-        try:
-            denoiser.load_state_dict(torch.load(path, weights_only=True))
-        # a file of another kind fails in the unpickler in any way
-        except Exception as error:
-            raise ValueError(f"{path} must hold a denoiser: remove it to train anew") from error
+        _load(denoiser, path, settings)
         return denoiser.eval()
     optimizer = torch.optim.Adam(denoiser.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
@@ -85,5 +83,24 @@ def train_denoiser(
             schedule.step()
             progress.step(f"loss={loss.item():.4f}")
     with whole_file(path) as beside:
-        torch.save(denoiser.state_dict(), beside)
+        torch.save({"settings": settings, "weights": denoiser.state_dict()}, beside)
     return denoiser.eval()
+
+
+def _load(denoiser: Denoiser, path: Path, settings: Mapping[str, Any]) -> None:
+    try:
+        found = torch.load(path, weights_only=True)
+        stored = dict(found["settings"])
+        denoiser.load_state_dict(found["weights"])
+    # a file of another kind fails in the unpickler in any way
+    except Exception as error:
+        raise ValueError(f"{path} must hold a denoiser: remove it to train anew") from error
+    other = [
+        f"{name} {stored.get(name)} there, {now} now"
+        for name, now in settings.items()
+        if stored.get(name) != now
+    ]
+    if other:
+        raise ValueError(
+            f"{path} was trained with other settings ({'; '.join(other)}): remove it to train anew"
+        )

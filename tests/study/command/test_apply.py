@@ -50,6 +50,10 @@ def apply(films: Path, out: Path, *options: object) -> int:
     return main(["apply", str(films), str(out), *map(str, options)])
 
 
+def replay(record: Path, *options: object) -> int:
+    return main(["replay", str(record), *map(str, options)])
+
+
 def content(folder: Path) -> dict[str, bytes]:
     """All files but the lock."""
     return {
@@ -138,16 +142,47 @@ def test_seeds_differ(films: Path, tmp_path: Path) -> None:
 # the record
 
 
-def test_a_replay_is_the_same_bit_for_bit(films: Path, tmp_path: Path) -> None:
-    assert apply(films, tmp_path / "out", "--sq", "0,4", "--se", 1, "--seed", 7) == 0
+def test_a_replay_is_the_same_bit_for_bit(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, again = tmp_path / "out", tmp_path / "again"
+    assert apply(films, out, "--sq", "0,4", "--se", 1, "--seed", 7) == 0
     (films / "new.png").write_bytes((films / "high.png").read_bytes())
-    replay = ("--replay", tmp_path / "out/applied.json")
-    assert apply(films, tmp_path / "again", *replay) == 0
-    assert content(tmp_path / "again") == content(tmp_path / "out")
+    assert replay(out / "applied.json", "--out", again) == 0
+    assert content(again) == content(out)
+    said = capsys.readouterr().out
+    assert f"\n4 films in {again} are bit for bit what {out / 'applied.json'} says\n" in said
     # and a folder that was made goes on by its record
-    (tmp_path / "again/high.png").unlink()
-    assert apply(films, tmp_path / "again", *replay) == 0
-    assert content(tmp_path / "again") == content(tmp_path / "out")
+    (again / "high.png").unlink()
+    assert replay(out / "applied.json", "--out", again) == 0
+    assert content(again) == content(out)
+
+
+def test_a_record_finds_its_films_and_goes_with_them(films: Path, tmp_path: Path) -> None:
+    (tmp_path / "ward").mkdir()
+    films = films.rename(tmp_path / "ward/films")
+    assert apply(films, tmp_path / "ward/out", "--sq", 4) == 0
+    before = content(tmp_path / "ward/out")
+    moved = (tmp_path / "ward").rename(tmp_path / "moved")
+    (moved / "out/high.png").unlink()
+    assert replay(moved / "out/applied.json") == 0
+    assert content(moved / "out") == before
+    elsewhere = (moved / "films").rename(tmp_path / "elsewhere")
+    assert replay(moved / "out/applied.json", "--films", elsewhere) == 0
+
+
+def test_a_replay_compares_the_films_that_are_there(
+    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert apply(films, out, "--sq", 4) == 0
+    shutil.copy(films / "high.png", out / "high.png")
+    before = content(out)
+    assert replay(out / "applied.json") == 1
+    said = capsys.readouterr()
+    assert "high.png is there already, with other content" in said.err
+    assert f"\n3 films in {out} are bit for bit what" in said.out
+    assert content(out) == before
 
 
 def test_a_replay_names_films_that_are_not_those_of_the_record(
@@ -158,28 +193,29 @@ def test_a_replay_names_films_that_are_not_those_of_the_record(
     record["films"]["high"]["noisy_sha256"] = "0" * 64
     (tmp_path / "record").write_text(json.dumps(record))
     shutil.copy(films / "ward/a.b.png", films / "ward/c.png")
-    assert apply(films, tmp_path / "again", "--replay", tmp_path / "record") == 1
-    made, there = content(tmp_path / "again"), content(tmp_path / "out")
+    again = tmp_path / "again"
+    assert replay(tmp_path / "record", "--films", films, "--out", again) == 1
+    made, there = content(again), content(tmp_path / "out")
     assert made.keys() == {"applied.json", "deep/wide.png", "ward/a.b.png"}
     assert all(made[name] == there[name] for name in made if name != "applied.json")
     said = capsys.readouterr()
     assert f"error: film {films}/high.png has other noise here than in the record\n" in said.err
     assert f"error: film {films}/ward/c.png is another one than in the record\n" in said.err
-    assert f"2 films with noise in {tmp_path}/again, 2 could not be made\n" in said.out
+    assert f"\n2 films in {again} are bit for bit what" in said.out
 
 
 def test_a_replay_needs_a_record_and_its_films(films: Path, tmp_path: Path) -> None:
     assert apply(films, tmp_path / "out", "--sq", 4) == 0
-    record = tmp_path / "out/applied.json"
+    record, again = tmp_path / "out/applied.json", ("--out", tmp_path / "again")
     for text in ("{}", "no JSON", "[]", '{"films": {"a": {}}}', '{"films": 1}'):
         (tmp_path / "broken").write_text(text)
         with pytest.raises(SystemExit, match="broken must be a record of applied noise"):
-            apply(films, tmp_path / "again", "--replay", tmp_path / "broken")
+            replay(tmp_path / "broken", *again)
     with pytest.raises(SystemExit, match="No such file"):
-        apply(films, tmp_path / "again", "--replay", tmp_path / "none")
+        replay(tmp_path / "none", *again)
     (films / "high.png").unlink()
     with pytest.raises(SystemExit, match=r"1 of the 4 films of .* are not in .*, .* is high$"):
-        apply(films, tmp_path / "again", "--replay", record)
+        replay(record, *again)
     assert not (tmp_path / "again").exists()
 
 
@@ -306,8 +342,8 @@ def through(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_folder_goes_on(end: signal.Signals, through: Path, tmp_path: Path) -> None:
-    films, out = through / "films", tmp_path / "out"
+def test_an_interrupted_folder_goes_on(end: signal.Signals, through: Path) -> None:
+    films, out = through / "films", through / end.name
     process = subprocess.Popen(
         [*CXR_NOISE, "apply", str(films), str(out), *LONG],
         stderr=subprocess.PIPE,
@@ -334,7 +370,7 @@ def test_an_interrupted_folder_goes_on(end: signal.Signals, through: Path, tmp_p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "--sq or --se must be above 0, or --replay given"),
+        ([], "--sq or --se must be above 0"),
         (["--sq", "0", "--se", "0"], "--sq or --se must be above 0"),
         (["--sq", "-1"], "argument --sq: must be a number from 0 on or LOW,HIGH, got -1"),
         (["--sq", "4,1"], "must be a number from 0 on or LOW,HIGH, got 4,1"),
@@ -342,10 +378,6 @@ def test_an_interrupted_folder_goes_on(end: signal.Signals, through: Path, tmp_p
         (["--sq", "nan"], "must be a number from 0 on or LOW,HIGH, got nan"),
         (["--sq", "0,inf"], "must be a number from 0 on or LOW,HIGH, got 0,inf"),
         (["--sq", "many"], "argument --sq: invalid severity value: 'many'"),
-        (
-            ["--sq", "1", "--replay", "r"],
-            "--replay FILE holds sq, se, bits, levels, seed, dom",
-        ),
         (["--sq", "1", "--workers", "0"], "argument --workers: must be at least 1, got 0"),
     ],
 )

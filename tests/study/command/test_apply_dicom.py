@@ -99,11 +99,12 @@ def test_a_record_makes_the_same_files_again(tmp_path: Path) -> None:
     assert apply(tmp_path / "films", tmp_path / "out", "--sq", "1,4", "--decades", 1.5) == 0
     record = tmp_path / "out/applied.json"
     assert json.loads(record.read_text())["films"]["a"]["domain"] == "log"
-    assert apply(tmp_path / "films", tmp_path / "again", "--replay", record) == 0
+    again = ["replay", str(record), "--out", str(tmp_path / "again")]
+    assert main(again) == 0
     for name in ("a.dcm", "applied.json"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     # finished, it is left as it is
-    assert apply(tmp_path / "films", tmp_path / "again", "--replay", record) == 0
+    assert main(again) == 0
 
 
 UNUSUAL = "ignore:DICOM films. by Pixel Intensity Relationship Sign:UserWarning"

@@ -55,6 +55,8 @@ def test_gains_costs_and_losses_are_those_of_the_table() -> None:
     assert one.costs.loc[("ladder", "none")].value == pytest.approx(-0.02, abs=0.01)
     assert one.kept.value["clean", "se"] < 1 < one.kept.value["ladder", "se"]
     words = dict(verdicts(one))
+    assert words["In short"].startswith("Dice on clean films is 0.9")
+    assert "with noise in training (ladder" in words["In short"]
     assert words["What does not help"].startswith("significant losses are ladder: -0.100")
     assert "-0.100 [-0.100, -0.100] under contrast=0.5" in words["What does not help"]
 

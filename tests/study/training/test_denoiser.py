@@ -33,7 +33,7 @@ def test_a_training_that_began_anew_ends_in_the_same_weights(tmp_path: Path) -> 
     first, again = trained(tmp_path / "a.pt", 2), trained(tmp_path / "b.pt", 2)
     assert all(map(torch.equal, first.state_dict().values(), again.state_dict().values()))
     # one that is finished is not trained again
-    loaded = trained(tmp_path / "a.pt", 99)
+    loaded = trained(tmp_path / "a.pt", 2)
     assert all(map(torch.equal, first.state_dict().values(), loaded.state_dict().values()))
 
 
@@ -46,3 +46,9 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(ValueError, match="must hold a denoiser: remove it to train anew"):
         trained(path)
+
+
+def test_a_denoiser_of_other_settings_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path / "denoiser.pt", 1)
+    with pytest.raises(ValueError, match=r"other settings \(epochs 1 there, 2 now\): remove it"):
+        trained(tmp_path / "denoiser.pt", 2)
