@@ -1,4 +1,4 @@
-"""Write docs/hardening.md's results from the committed ones: ``python docs/make_hardening.py``.
+"""Write docs/hardening.md's and README's results of hardening: ``python docs/make_hardening.py``.
 
 Folders of finished ``examples/harden.py`` that are named are taken into ``examples/results``
 first: the first metric alone, values to five decimals.
@@ -31,6 +31,7 @@ from cxr_noise_transforms.study.report.words import interval, metric_name
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "examples" / "results" / "hardening"
 PAGE = ROOT / "docs" / "hardening.md"
+README = ROOT / "README.md"
 FIGURE = ROOT / "docs" / "figures" / "hardening.png"
 BEGIN, END = "<!-- results: written by docs/make_hardening.py -->", "<!-- end of results -->"
 SHOWN = ("clean", "clean, 8 films", "clean, all films", "clean, denoised", "ladder")
@@ -110,6 +111,24 @@ def answer(found: list[tuple[Hardened, dict[str, Any]]]) -> str:
     return markdown(pd.DataFrame(rows, columns=header))
 
 
+def short(found: list[tuple[Hardened, dict[str, Any]]]) -> str:
+    """The answer in a sentence per task, for the README."""
+    sentences = []
+    for one, run in found:
+        if "ImageNet" in title(run):
+            continue
+        cell, eight = one.ends["se"], "clean, 8 films"
+        values = [interval(one.level(arm, cell), ".2f") for arm in ("clean", eight, "ladder")]
+        clean = [number(one.level(arm).value, ".2f") for arm in ("clean", eight, "ladder")]
+        sentences.append(
+            f"{run['task']}, {metric_name(one.metric)} at s_e = {cell[1]:g}: {values[0]} for "
+            f"networks trained on clean films, {values[1]} for the same networks once their batch "
+            f"normalisation has seen eight unlabelled noisy films, {values[2]} for networks "
+            f"trained with noise (on clean films {', '.join(clean)})"
+        )
+    return "; ".join(sentences) + "."
+
+
 def plot(found: list[tuple[Hardened, dict[str, Any]]]) -> None:
     """Severity curves of the arms, a row per task."""
     figure = Figure(figsize=(9, 2.6 * len(found) + 0.9), layout="constrained")
@@ -154,11 +173,18 @@ def main() -> None:
         "",
         *(section(one, run) for one, run in found),
     ]
-    text = PAGE.read_text()
-    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    with whole_file(PAGE) as beside:
-        beside.write_text(f"{text[:start]}\n\n" + "\n".join(parts) + f"\n{text[end:]}")
-    print(f"wrote {PAGE.relative_to(ROOT)} and {FIGURE.relative_to(ROOT)}")
+    fill(PAGE, "\n".join(parts))
+    fill(README, short(found))
+    written = ", ".join(str(path.relative_to(ROOT)) for path in (PAGE, README, FIGURE))
+    print(f"wrote {written}")
+
+
+def fill(page: Path, content: str) -> None:
+    """Put content between the marks of a page."""
+    text = page.read_text()
+    start, end = text.index(BEGIN) + len(BEGIN), text.index(END, text.index(BEGIN))
+    with whole_file(page) as beside:
+        beside.write_text(f"{text[:start]}\n\n{content}\n\n{text[end:]}")
 
 
 if __name__ == "__main__":
