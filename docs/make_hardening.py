@@ -26,7 +26,7 @@ from cxr_noise_transforms.study.report.hardened import (
 )
 from cxr_noise_transforms.study.report.markdown import markdown
 from cxr_noise_transforms.study.report.panels import COLOURS
-from cxr_noise_transforms.study.report.words import interval, metric_name
+from cxr_noise_transforms.study.report.words import interval, metric_name, number
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "examples" / "results" / "hardening"
