@@ -40,6 +40,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": ExplicitOrder(
         ["noises.py", "severities.py", "domains.py", "replay.py", "calibration.py", "toy_model.py"]
     ),
+    "capture_repr": (),
     "show_memory": False,
     "min_reported_time": 3600,
     "download_all_examples": False,
@@ -59,6 +60,8 @@ def _on_the_site(text: str) -> str:
     return text.replace("](../benchmarks/README.md)", "](benchmarks.md)")
 
 
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme = "pydata_sphinx_theme"
 html_title = "cxr_noise_transforms"
 html_theme_options = {

@@ -17,8 +17,8 @@ lungs = torch.stack([torch.from_numpy(one.lungs)[None].float() for one in phanto
 
 
 def dark_is_lung(films: torch.Tensor) -> torch.Tensor:
-    """Logits of lung, from the darkness of a pixel inside of the body."""
-    return 40 * (0.45 - films)
+    """Logits of lung: darker than the body, brighter than the air around it."""
+    return 40 * torch.minimum(0.55 - films, films - 0.1)
 
 
 def smooth_is_lung(films: torch.Tensor) -> torch.Tensor:
