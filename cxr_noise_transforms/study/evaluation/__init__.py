@@ -4,6 +4,7 @@ One row per cell, noise seed, film, label and metric. A finished cell is a file;
 networks and measures each of them in every cell.
 """
 
+from .activation import activation_maps, last_features
 from .cells import read_table
 from .checkpoint import trained_network
 from .degradations import Contrast, Resolution
@@ -25,6 +26,8 @@ __all__ = [
     "SaveScores",
     "Sweep",
     "TellUnread",
+    "activation_maps",
+    "last_features",
     "read_table",
     "stress_test",
     "trained_network",

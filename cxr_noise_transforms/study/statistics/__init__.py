@@ -17,6 +17,7 @@ from .films import failures, film_values, label_counts
 from .long_table import check_table
 from .metrics import constant_answer
 from .performance import performance, seed_spread, validation_thresholds
+from .plane import resolution_plane
 from .resampling import Resampled, bootstrap
 from .scores import best_threshold, score_metrics
 from .studies import by_study, ensemble
@@ -46,6 +47,7 @@ __all__ = [
     "paired_tests",
     "performance",
     "recovery",
+    "resolution_plane",
     "score_metrics",
     "seed_spread",
     "severity_table",
