@@ -77,10 +77,11 @@ def _arguments() -> argparse.Namespace:
 
 def _phantoms(out: Path) -> Path:
     """The folder of one network that was trained on lungs of phantoms."""
-    options = {"dataset_dir": None, "organs": "lungs", "size": 64, "phantoms": 100, "seed": 0,
-               "source": None, "leave_out": None, "levels": None, "encoder": "resnet18"}  # fmt: skip
-    training = {"epochs": 8, "swa_start": None, "learning_rate": 1e-3, "batch_size": 8,
-                "encoder_weights": "none"}  # fmt: skip
+    films = {"dataset_dir": None, "phantoms": 100, "organs": "lungs", "source": None}
+    options = films | {"leave_out": None, "levels": None, "size": 64, "seed": 0}
+    options["encoder"] = "resnet18"
+    recipe = {"epochs": 8, "swa_start": None, "learning_rate": 1e-3, "batch_size": 8}
+    training = recipe | {"encoder_weights": "none"}
     folder = out / "clean-0"
     bundle = BUNDLES / "segmentation"
     Sweep(bundle, folder, "lungs", "segmentation", ["lungs"], options, training).train(["Unet"])

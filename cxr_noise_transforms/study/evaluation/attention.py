@@ -43,8 +43,10 @@ def network_maps(network: nn.Module, images: Tensor, class_index: int = 0) -> Te
     """
     if not hasattr(network, "encoder"):
         return activation_maps(network, images, last_features(network), class_index)
-    *_, (name, _) = network.encoder.named_children()
-    return activation_maps(Spoken(network), images, f"network.encoder.{name}", class_index)
+    # smp keeps a timm network inside of its encoder
+    inner = "encoder.model" if hasattr(network.encoder, "model") else "encoder"
+    *_, (name, _) = network.get_submodule(inner).named_children()
+    return activation_maps(Spoken(network), images, f"network.{inner}.{name}", class_index)
 
 
 def inside_share(maps: Tensor, masks: Tensor) -> Tensor:

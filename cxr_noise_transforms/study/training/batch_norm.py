@@ -82,8 +82,9 @@ def statistics_shift(network: nn.Module, films: Tensor) -> list[Shift]:
     Example:
         >>> layer = nn.BatchNorm2d(1).eval()
         >>> films = 3 + 2 * torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1)
-        >>> statistics_shift(nn.Sequential(layer), films)
-        [Shift(layer='0', mean=3.0, log_variance=2.0)]
+        >>> [one] = statistics_shift(nn.Sequential(layer), films)
+        >>> one.layer, round(one.mean, 3), round(one.log_variance, 3)
+        ('0', 3.0, 2.0)
     """
     names = {part: name for name, part in network.named_modules()}
     found: list[Shift] = []
