@@ -64,7 +64,7 @@ class Trained:
         organs = self.settings.get("organs")
         kind, measure = ("segmentation",) * 2 if organs else ("classification", "binary")
         labels = ORGANS[organs] if organs else [self.task.split("/")[-1].strip()]
-        how = {"loading": loading, "cells_at_once": 8}
+        how: dict[str, Any] = {"loading": loading, "cells_at_once": 8}
         return Sweep(bundles / kind, self.run, self.task, measure, labels, options, **how)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from cxr_noise_transforms import SIGMA0
+from cxr_noise_transforms.study.evaluation.kinds import band_edges
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.statistics.long_table import MEAN
 
 from . import document
 from .document import Block, Code, Folded, Gallery, Picture, Points, Section, Table, Text
 from .explained import (
-    BAND_NAMES,
     Explained,
     arm_words,
     band_points,
@@ -109,8 +109,7 @@ def panels(one: Explained) -> list[Picture]:
         points = band_points(one, arm)
         single = points[points.network != MEAN]
         mean = points[points.network == MEAN] if len(one.networks) > 1 else None
-        steps = dict(zip(sorted(points.severity.unique()), BAND_NAMES, strict=True))
-        top = ("band", lambda middle, steps=steps: steps[middle].partition("=")[2])
+        top = ("band", _band_at)
         labels = ("frequency of the noise, cycles per pixel", metric)
         figure = curve_panel(single, one.networks, labels, top, mean=mean)
         alt = (
@@ -120,6 +119,12 @@ def panels(one: Explained) -> list[Picture]:
         name = f"bands-{place}"
         pictures.append(Picture(f"{name}.png", alt, *drawn(figure, name, alt), caption=arm))
     return pictures
+
+
+def _band_at(middle: float) -> str:
+    """The number of the band whose middle this is."""
+    width = band_edges(1)[1]
+    return f"{middle / width + 0.5:.0f}"
 
 
 def _ends(points: pd.DataFrame) -> str:

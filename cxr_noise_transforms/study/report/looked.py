@@ -43,6 +43,11 @@ class Looked:
         index = ["weights", "degradation", "se", "metric"]
         return draws.intervals().set_index(index).sort_index()
 
+    def level(self, cell: tuple[str, str, float], metric: str) -> pd.Series:
+        """Of a training, kind and severity."""
+        arm, kind, se = cell
+        return self.levels.loc[(arm, kind, se, metric)]
+
     @property
     def cells(self) -> list[tuple[str, str, float]]:
         """Training, kind and severity, in the table's order."""
@@ -82,10 +87,10 @@ def _attention(one: Looked, arm: str) -> str:
     end = one.maps.se.max()
     parts = []
     for metric, name in _METRICS.items():
-        clean = one.levels.loc[(arm, UNDEGRADED, 0.0, metric)]
+        clean = one.level((arm, UNDEGRADED, 0.0), metric)
         if clean.patients:
             noisy = " and ".join(
-                f"{interval(one.levels.loc[(arm, kind, end, metric)], '.2f')} under {words}"
+                f"{interval(one.level((arm, kind, end), metric), '.2f')} under {words}"
                 for kind, words in KIND_NAMES.items()
             )
             parts.append(f"the {name} is {interval(clean, '.2f')} on clean films and {noisy}")
@@ -117,7 +122,7 @@ def attention_table(one: Looked) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             *_cell(*cell),
-            *(interval(one.levels.loc[(*cell, metric)], ".2f") for metric in _METRICS),
+            *(interval(one.level(cell, metric), ".2f") for metric in _METRICS),
         ]
         for cell in one.cells
         if cell[1:] != (QUANTUM, 0.0)
