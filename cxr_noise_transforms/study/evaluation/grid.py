@@ -28,7 +28,7 @@ MEDMNIST_C_CHEST: tuple[Cell, ...] = (
 )
 
 # severities whose RMS is the same for every kind of noise, and the kinds that are compared there
-RMS_LADDER: tuple[Cell, ...] = tuple((0.0, se) for se in (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0))
+RMS_LADDER: tuple[Cell, ...] = tuple((0.0, se) for se in (0.0, 0.5, 1.0, 2.0, 3.0, 6.0, 10.0))
 EQUAL_VARIANCE = (UNDEGRADED, "quantum")
 BAND_CELLS: tuple[Cell, ...] = tuple((0.0, se) for se in (0.0, 0.5, 1.0, 2.0))
 BAND_NOISES = (UNDEGRADED, *(f"band={number}" for number in range(1, BANDS + 1)))

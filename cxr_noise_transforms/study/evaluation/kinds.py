@@ -135,6 +135,24 @@ def in_band(number: int, height: int, width: int) -> Tensor:
     return inside
 
 
+def band_density(noise: Tensor) -> Tensor:
+    """Energy per frequency in every band, as a share of what white noise of that variance has.
+
+    Shapes: ``(..., H, W)`` to ``(..., 8)``; white noise has 1 in every band.
+
+    Example:
+        >>> stripes = torch.tensor([0.5, -0.5]).repeat(32).expand(64, 64)
+        >>> band_density(stripes).nonzero().tolist()
+        [[7]]
+    """
+    power = torch.fft.fft2(noise.double()).abs().square()
+    height, width = noise.shape[-2:]
+    per_band = [
+        power[..., in_band(number, height, width)].mean(-1) for number in range(1, BANDS + 1)
+    ]
+    return torch.stack(per_band, -1) / power.mean((-2, -1))[..., None]
+
+
 def check_band(number: int | str) -> int:
     """The number of a band.
 

@@ -8,12 +8,13 @@ from laws import STANDARD_ERRORS
 from small_films import loader, seen
 from torch import Tensor
 
-from cxr_noise_transforms import ElectronicNoise, QuantumNoise, image_seeds
+from cxr_noise_transforms import ElectronicNoise, NoiseModule, QuantumNoise, image_seeds
 from cxr_noise_transforms.study.evaluation.grid import BAND_NOISES, EQUAL_VARIANCE
 from cxr_noise_transforms.study.evaluation.kinds import (
     BANDS,
     BandNoise,
     MatchedQuantumNoise,
+    band_density,
     band_edges,
     in_band,
     kind_of,
@@ -98,6 +99,17 @@ def test_the_bands_are_the_parts_of_the_film_s_own_electronic_noise() -> None:
     white = ElectronicNoise(1.0)(grey, seed=SEEDS[:2]) - grey
     white -= white.mean((2, 3), keepdim=True)
     torch.testing.assert_close(torch.stack(parts).sum(0), white, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("noise", [MatchedQuantumNoise(2.0), ElectronicNoise(2.0)])
+def test_both_noises_are_white(noise: NoiseModule) -> None:
+    films = film(0.5).expand(100, -1, -1, -1).contiguous()
+    found = band_density(noise(films, seed=SEEDS) - films)[:, 0]
+    assert ((found.mean(0) - 1).abs() < STANDARD_ERRORS * found.std(0) / len(found) ** 0.5).all()
+    # and noise of a band is not
+    found = band_density(BandNoise(2, 1.0)(films, seed=SEEDS) - films)[:, 0].mean(0)
+    assert found.argmax() == 1
+    assert found[[0, *range(2, BANDS)]].max() < torch.finfo(torch.float32).eps
 
 
 def test_a_sine_lies_in_the_band_of_its_frequency() -> None:
