@@ -104,7 +104,7 @@ def section(one: Explained, looked: Looked, run: dict[str, Any]) -> str:
         f"Change by noise of one band, {rms_words(one.telling)}:",
         "",
         bands,
-        "Attention of the first training listed and its confidence:",
+        "Attention and confidence:",
         "",
         seen,
         "Batch normalisation, mean over the layers of each third of the network:",
@@ -116,7 +116,7 @@ def section(one: Explained, looked: Looked, run: dict[str, Any]) -> str:
 
 def spectra() -> str:
     """Energy per frequency of both noises on a film, beside what white noise has."""
-    film = torch.as_tensor(chest_phantom(0, 64).image).float().expand(1000, 1, -1, -1)
+    film = torch.as_tensor(chest_phantom(0, 64).image / 255).float().expand(1000, 1, -1, -1)
     seeds = image_seeds(0, range(1000))
     rows = []
     for name, noise in (

@@ -176,7 +176,11 @@ def _scale(one: Explained, arm: str) -> str:
         f"{number(average, '+.3f')} on the average"
     )
     if mean.p_holm >= ALPHA:
-        return f"{sentence}: what differs at equal severities is the scale."
+        within = max(abs(mean.lower), abs(mean.upper))
+        return (
+            f"{sentence}: the two cost the same within {number(within)}, and what differs at equal "
+            "severities is the scale."
+        )
     which = "less" if mean.value > 0 else "more"
     return (
         f"{sentence}: beyond scale, signal dependence makes quantum noise cost {which}, by "
