@@ -371,3 +371,21 @@ def test_another_call_into_the_same_folder_needs_the_same_settings(
 
 def interrupted(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_a_finished_sweep_is_explained_without_training(tmp_path: Path) -> None:
+    small = [*SEG_SMALL, "--arch", "Linknet", *BRIEF, "--train-only", "--out", "sweep"]
+    trained = script("seg_sweep.py", *small, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    weights = (tmp_path / "sweep" / "Linknet" / "model.pt").read_bytes()
+    done = script("explain.py", "sweep", "--out", "why", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for lead in ("Scale or signal", "Frequencies", "Attention", "Normalisation"):
+        assert f"{lead} (trained on clean films): " in done.stdout
+    assert "Phantoms, which say nothing about patients" in (
+        tmp_path / "why" / "report.html"
+    ).read_text(encoding="utf-8")
+    assert (tmp_path / "sweep" / "Linknet" / "model.pt").read_bytes() == weights
+    again = script("explain.py", "sweep", "--out", "why", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr

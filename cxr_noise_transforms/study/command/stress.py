@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _TASKS = ("segmentation", "segmentation-distance", "binary", "multilabel", "multiclass")
 _GRIDS = ("ladder", "imagenet-c", "medmnist-c")
+# grids with kinds of noise of their own
+_KINDS = ("equal-variance", "bands")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -84,10 +86,18 @@ def _measure(
 
     from cxr_noise_transforms import LADDER
     from cxr_noise_transforms.study import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
+    from cxr_noise_transforms.study.evaluation.grid import (
+        BAND_CELLS,
+        BAND_NOISES,
+        EQUAL_VARIANCE,
+        RMS_LADDER,
+    )
     from cxr_noise_transforms.study.evaluation.loading import load_model
     from cxr_noise_transforms.study.files import whole_file
 
-    grids = dict(zip(_GRIDS, (LADDER, IMAGENET_C, MEDMNIST_C_CHEST), strict=True))
+    named = (LADDER, IMAGENET_C, MEDMNIST_C_CHEST, RMS_LADDER, BAND_CELLS)
+    grids = dict(zip((*_GRIDS, *_KINDS), named, strict=True))
+    kinds = dict(zip(_KINDS, (EQUAL_VARIANCE, BAND_NOISES), strict=True))
     model, content = load_model(chosen.model, device)
     front_end = None
     if chosen.front_end:
@@ -104,7 +114,7 @@ def _measure(
         if chosen.ladder
         else [cell for one in chosen.cells for cell in grids.get(one, [one])],
         noise_seeds=range(chosen.noise_seeds),
-        degradations=chosen.degradations,
+        degradations=kinds.get(chosen.cells[0], chosen.degradations),
         front_end=front_end,
         channels=chosen.channels,
         mean=chosen.mean,
@@ -143,10 +153,12 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
         help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip
     add_ladder(parser, default=None)
     add("--cells", nargs="+", default=["ladder"], metavar="GRID|SQ,SE",
-        help=f"{', '.join(_GRIDS)}, or pairs such as 0,0 4,0 0,4")  # fmt: skip
+        help=f"{', '.join(_GRIDS)}, or pairs such as 0,0 4,0 0,4; or alone {' or '.join(_KINDS)}, "
+        "which compare noises of one RMS")  # fmt: skip
     add("--noise-seeds", type=count, default=3, metavar="N", help="repetitions of the noise")
     add("--degradations", nargs="+", default=["none"], metavar="NAME",
-        help="before the noise, in every cell: none, contrast=0.5, resolution=2")  # fmt: skip
+        help="before the noise, in every cell: none, contrast=0.5, resolution=2; or in its place, "
+        "in cells 0,SE: quantum, band=3")  # fmt: skip
     add("--front-end", metavar="MODEL", help="what noisy films pass first, such as a denoiser")
     add("--channels", type=count, default=1, help="expand the grey film to this many")
     add("--mean", type=float, nargs="+", default=[0.0], help="subtracted after the noise")
@@ -163,7 +175,12 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     if chosen.task.startswith("segmentation") != bool(chosen.masks):
         parser.error("--task segmentation needs --masks, any other task --labels")
     chosen.cells = [_cell(text, parser) for text in chosen.cells]
-    if not {(0.0, 0.0), *_GRIDS} & set(chosen.cells):
+    if set(_KINDS) & set(chosen.cells) and (len(chosen.cells), chosen.degradations) != (
+        1,
+        ["none"],
+    ):
+        parser.error(f"--cells {' and '.join(_KINDS)} come alone, and without --degradations")
+    if not {(0.0, 0.0), *_GRIDS, *_KINDS} & set(chosen.cells):
         parser.error("--cells must have the clean cell 0,0")
     return chosen
 
@@ -176,12 +193,12 @@ def _named(text: str) -> tuple[str, Path]:
 
 
 def _cell(text: str, parser: argparse.ArgumentParser) -> str | tuple[float, float]:
-    if text in _GRIDS:
+    if text in (*_GRIDS, *_KINDS):
         return text
     try:
         sq, se = (float(number) for number in text.split(","))
     except ValueError:
-        parser.error(f"--cells must be {', '.join(_GRIDS)} or SQ,SE, got {text}")
+        parser.error(f"--cells must be {', '.join((*_GRIDS, *_KINDS))} or SQ,SE, got {text}")
     return sq, se
 
 

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from cxr_noise_transforms.study.columns import UNDEGRADED
 
+from .kinds import KINDS
+
 Degradation = Callable[[Tensor], Tensor]
 
 
@@ -25,6 +27,7 @@ class Contrast:
         factor: 0 to 1; 1 is the film as it is.
 
     Example:
+        >>> import torch
         >>> Contrast(0.5)(torch.tensor([[[[0.0, 1.0]]]])).tolist()
         [[[[0.25, 0.75]]]]
     """
@@ -50,6 +53,7 @@ class Resolution:
         factor: at least 1; 224 / 139 is a film of 224 pixels that was once of 139.
 
     Example:
+        >>> import torch
         >>> Resolution(2)(torch.eye(4)[None, None]).shape
         torch.Size([1, 1, 4, 4])
     """
@@ -104,7 +108,7 @@ def degradation_of(name: str) -> Degradation | None:
     if name == UNDEGRADED:
         return None
     kind, _, strength = name.partition("=")
-    known = ", ".join(f"{kind}=NUMBER" for kind in _BY_NAME)
+    known = ", ".join([*(f"{kind}=NUMBER" for kind in _BY_NAME), *KINDS])
     try:
         factor = float(strength)
     except ValueError:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cxr_noise_transforms.study.columns import UNDEGRADED
 
 from .degradations import Degradation, degradation_of
+from .kinds import BANDS, Kind, kind_of
 from .storable import storable
 
 Cell = tuple[float, float]
@@ -25,6 +26,12 @@ MEDMNIST_C_CHEST: tuple[Cell, ...] = (
     *((float((1000 / photons) ** 0.5), 0.0) for photons in (60, 25, 18, 10, 5)),
     *((0.0, sigma) for sigma in (0.4, 0.8, 1.2, 1.8, 2.6)),
 )
+
+# severities whose RMS is the same for every kind of noise, and the kinds that are compared there
+RMS_LADDER: tuple[Cell, ...] = tuple((0.0, se) for se in (0.0, 0.5, 1.0, 2.0, 3.0, 6.0, 10.0))
+EQUAL_VARIANCE = (UNDEGRADED, "quantum")
+BAND_CELLS: tuple[Cell, ...] = tuple((0.0, se) for se in (0.0, 0.5, 1.0, 2.0))
+BAND_NOISES = (UNDEGRADED, *(f"band={number}" for number in range(1, BANDS + 1)))
 
 
 class Measurement(NamedTuple):
@@ -67,12 +74,16 @@ def measurements(
 
 
 def named_degradations(
-    given: Iterable[str] | Mapping[str, Degradation | None],
-) -> dict[str, Degradation | None]:
+    given: Iterable[str] | Mapping[str, Degradation | Kind | None],
+) -> dict[str, Degradation | Kind | None]:
     """Degradations by their names, which are parts of files' names."""
     if isinstance(given, str):
         raise TypeError(f"degradations must be several names, got one string {given!r}")
-    found = given if isinstance(given, Mapping) else {name: degradation_of(name) for name in given}
+    found = (
+        given
+        if isinstance(given, Mapping)
+        else {name: kind_of(name) or degradation_of(name) for name in given}
+    )
     wrong = [name for name in found if not name or set(name) & set(r'/\:*?"<>|')]
     if wrong or not found or (found.get(UNDEGRADED) is not None):
         raise ValueError(

@@ -26,6 +26,7 @@ from .cells import CellStore
 from .degradations import Degradation
 from .grid import Cell, Measurement, measurements, named_degradations
 from .identity import fingerprint
+from .kinds import Kind
 from .measures import Measure, measure_of
 from .model import Model, at_work
 from .reading import Noise, Reader
@@ -42,7 +43,7 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     labels: Iterable[str] | None = None,
     cells: Iterable[Cell] = LADDER,
     noise_seeds: Iterable[int] = (0,),
-    degradations: Iterable[str] | Mapping[str, Degradation | None] = (UNDEGRADED,),
+    degradations: Iterable[str] | Mapping[str, Degradation | Kind | None] = (UNDEGRADED,),
     front_end: Model | None = None,
     outputs: str | None = None,
     uncertain: str | None = None,
@@ -90,7 +91,9 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
         noise_seeds: repetitions of the noise.
         degradations: what else is wrong with the film, before the noise, in every cell: names such
             as ``"contrast=0.5"``, ``"resolution=2"`` and ``"none"`` (see :func:`degradation_of`),
-            or a mapping from names of your own to callables.
+            or a mapping from names of your own to callables. Other kinds of noise take the place
+            of the cell's own: ``"quantum"`` and ``"band=3"`` in cells ``(0, se)``, whose RMS they
+            have (see :mod:`.kinds`).
         front_end: any callable, such as a denoiser: noisy images ``(B, 1, H, W)`` to what the model
             sees in their place, before ``channels``, ``mean`` and ``std``. A module is put on the
             device and in evaluation mode.
@@ -140,13 +143,7 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     after: dict[str, Any] = {"channels": channels, "mean": mean, "std": std}
     known_degradations = named_degradations(degradations)
     todo = measurements(cells, noise_seeds, known_degradations, share)
-    noises = {
-        one: Noise(
-            NoisyBatch(RadiographicNoise(one.sq, one.se, **noise), seed=one.noise_seed),
-            known_degradations[one.degradation],
-        )
-        for one in todo
-    }
+    noises = {one: _noise(one, known_degradations[one.degradation], noise) for one in todo}
     if cells_at_once < 1:
         raise ValueError(f"cells_at_once must be at least 1, got {cells_at_once}")
     stores: dict[str, CellStore] = {}
@@ -198,6 +195,17 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     wait()
     empty = pd.DataFrame(columns=list(COLUMNS))
     return pd.concat(tables.values(), ignore_index=True) if tables else empty
+
+
+def _noise(
+    one: Measurement, worse: Degradation | Kind | None, digitiser: Mapping[str, Any]
+) -> Noise:
+    """What a measurement does to a film."""
+    if isinstance(worse, Kind):
+        other = worse.noise(one.sq, one.se, **digitiser)
+        return Noise(NoisyBatch(other, seed=one.noise_seed))
+    own = RadiographicNoise(one.sq, one.se, **digitiser)
+    return Noise(NoisyBatch(own, seed=one.noise_seed), worse)
 
 
 def _given(role: str, thing: object | None) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def test_a_function_on_labels(labelled: list[str], tmp_path: Path) -> None:
         ("mine:none", [], "error: cannot import mine:none"),
         ("no.pt", [], "error: model no.pt does not exist; name a file or module:name"),
         ("mine:two", ["--cells", "4,0"], "--cells must have the clean cell 0,0"),
-        ("mine:two", ["--cells", "x"], "--cells must be ladder, imagenet-c, medmnist-c or SQ,SE"),
+        ("mine:two", ["--cells", "x"], "--cells must be ladder, imagenet-c, medmnist-c, "),
+        ("mine:two", ["--cells", "bands", "0,0"], "--cells equal-variance and bands come alone"),
         ("mine:two", ["--levels", "100"], "must hold values from 0 to 100, got "),
         ("mine:two", ["--task", "segmentation"], "--task segmentation needs --masks"),
     ],
@@ -128,3 +129,13 @@ def test_a_front_end_and_other_degradations(labelled: list[str], tmp_path: Path)
     without = cxr_noise("stress", *asked[:-2], cwd=tmp_path)
     assert without.returncode != 0
     assert "is of another sweep (front_end " in without.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cells", "other"), [("equal-variance", "quantum"), ("bands", "band=8")])
+def test_noises_of_one_rms(cells: str, other: str, labelled: list[str], tmp_path: Path) -> None:
+    asked = ["mine:two", *labelled, "--cells", cells, "--noise-seeds", "1", "--out", "out"]
+    done = cxr_noise("stress", *asked, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert other in set(read_table(tmp_path / "out" / "per_image.csv").degradation)
+    assert f"| {other} | 0 | 1 |" in (tmp_path / "out" / "report.md").read_text()

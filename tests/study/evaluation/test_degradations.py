@@ -41,11 +41,17 @@ def test_low_resolution_keeps_the_mean_and_loses_what_is_fine() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("blur=2", "must be none, contrast=NUMBER, resolution=NUMBER, got 'blur=2'"),
+        (
+            "blur=2",
+            "must be none, contrast=NUMBER, resolution=NUMBER, .*, got 'blur=2'",
+        ),
         ("contrast=2", "contrast must be a factor from 0 to 1, got 2.0"),
         ("resolution=0.5", "resolution must be a factor of at least 1, got 0.5"),
         ("resolution=nan", "resolution must be a factor of at least 1, got nan"),
-        ("contrast", "must be none, contrast=NUMBER, resolution=NUMBER, got 'contrast'"),
+        (
+            "contrast",
+            "must be none, contrast=NUMBER, resolution=NUMBER, .*, got 'contrast'",
+        ),
     ],
 )
 def test_a_degradation_that_does_not_exist_is_refused(name: str, message: str) -> None:

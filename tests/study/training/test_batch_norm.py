@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from cxr_noise_transforms.study.training.batch_norm import has_statistics, reestimated
+from cxr_noise_transforms.study.training.batch_norm import (
+    has_statistics,
+    reestimated,
+    statistics_shift,
+)
 
 
 def network() -> nn.Sequential:
@@ -72,3 +76,23 @@ def test_a_network_without_batch_normalisation_is_refused_by_name() -> None:
 def test_no_films_and_a_negative_prior_are_refused(films: torch.Tensor, prior: float) -> None:
     with pytest.raises(ValueError, match="at least one film and prior >= 0"):
         reestimated(network(), films, prior)
+
+
+def test_re_estimated_layers_see_what_they_expect_and_others_how_far_they_are() -> None:
+    known = reestimated(network(), FILMS, 0.0)
+    assert [one.layer for one in statistics_shift(known, FILMS)] == ["1", "4"]
+    for one in statistics_shift(known, FILMS):
+        assert (one.mean, one.log_variance) == pytest.approx((0, 0), abs=1e-4)
+    # the first layer is linear: contrast alone moves its variance, brightness alone its mean
+    first, _ = statistics_shift(known, FILMS.mean() + 2 * (FILMS - FILMS.mean()))
+    assert first.log_variance == pytest.approx(2, abs=0.01)
+    brighter, _ = statistics_shift(known, FILMS + 1)
+    weights = known[0].weight.sum((1, 2, 3)).abs()
+    expected = (weights / (known[1].running_var + known[1].eps).sqrt()).mean().item()
+    assert brighter.mean == pytest.approx(expected, rel=1e-3)
+    assert brighter.log_variance == pytest.approx(0, abs=1e-3)
+    assert not any(part._forward_pre_hooks for part in known.modules())
+
+
+def test_a_network_without_batch_normalisation_shifts_nowhere() -> None:
+    assert not statistics_shift(nn.Conv2d(1, 2, 3), FILMS)

@@ -1,0 +1,115 @@
+"""Where a trained network looks under noise, and what its batch normalisation sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from cxr_noise_transforms import RadiographicNoise
+from cxr_noise_transforms.monai import NoisyBatch
+from cxr_noise_transforms.study.columns import COLUMNS, UNDEGRADED
+from cxr_noise_transforms.study.training.batch_norm import statistics_shift
+
+from .attention import confidence, inside_share, network_maps, rank_correlation
+from .grid import EQUAL_VARIANCE
+from .kinds import kind_of
+
+# where both kinds of noise are compared: from hardly to be seen to where little is left
+LOOKED_AT = (0.5, 1.0, 2.0)
+_CELLS = ((UNDEGRADED, 0.0), *((kind, se) for kind in EQUAL_VARIANCE for se in LOOKED_AT))
+METRICS = ("inside", "agreement", "confidence")
+
+
+def noisy(batch: Mapping[str, Any], kind: str, se: float, device: torch.device) -> Tensor:
+    """Films of a batch as a network sees them under a kind of noise.
+
+    Args:
+        batch: with ``image`` and ``id``.
+        kind: ``"none"`` for electronic noise, or a name of :func:`.kinds.kind_of`.
+        se: severity.
+        device: of the films.
+    """
+    other = kind_of(kind)
+    make = RadiographicNoise if other is None else other.noise
+    noise = make(0.0, se, value_range=(0.0, 1.0), bits=8)
+    films: Tensor = NoisyBatch(noise, seed=0, channels=3)(dict(batch), device)[0]
+    return films
+
+
+def attention(
+    network: nn.Module,
+    loader: Iterable[Mapping[str, Any]],
+    label: str,
+    about: Mapping[str, Any],
+    device: torch.device,
+) -> pd.DataFrame:
+    """Activation maps of the first label under electronic noise and quantum noise of its RMS.
+
+    Args:
+        network: in evaluation mode, grey films in three channels to logits.
+        loader: batches with ``id``, ``patient``, ``source``, ``image`` and ``label``.
+        label: name of the first output.
+        about: constant columns: ``task``, ``network``, ``weights``, ``training_seed``.
+        device: of the network.
+
+    Returns:
+        A long table with three metrics: ``inside``, the share of the map's energy inside the
+        reference mask (NaN without masks, and where nothing is predicted); ``agreement``, the rank
+        correlation with the clean film's map; ``confidence``, see
+        :func:`.attention.confidence`.
+    """
+    parts = []
+    for batch in loader:
+        clean = network_maps(network, noisy(batch, UNDEGRADED, 0.0, device))
+        masks = batch["label"][:, 0].to(device) if batch["label"].ndim == 4 else None
+        for kind, se in _CELLS:
+            films = noisy(batch, kind, se, device)
+            maps = network_maps(network, films)
+            with torch.inference_mode():
+                sure = confidence(network(films))
+            inside = (
+                torch.full_like(sure, torch.nan) if masks is None else inside_share(maps, masks)
+            )
+            values = (inside, rank_correlation(maps, clean), sure)
+            for metric, value in zip(METRICS, values, strict=True):
+                columns = {
+                    **about, "sq": 0.0, "se": se, "noise_seed": 0, "degradation": kind,
+                    "image": batch["id"], "patient": batch["patient"], "source": batch["source"],
+                    "label": label, "metric": metric, "value": value.cpu().numpy().round(5),
+                    "target": float("nan"),
+                }  # fmt: skip
+                parts.append(pd.DataFrame(columns)[list(COLUMNS)])
+    return pd.concat(parts, ignore_index=True)
+
+
+def shifts(
+    network: nn.Module,
+    loader: Iterable[Mapping[str, Any]],
+    about: Mapping[str, Any],
+    device: torch.device,
+) -> pd.DataFrame:
+    """The shift of every batch normalisation's statistics under both kinds of noise.
+
+    Args:
+        network: as of :func:`attention`.
+        loader: likewise; all its films count at once.
+        about: constant columns.
+        device: of the network.
+
+    Returns:
+        One row per kind, severity and layer: ``place`` from 0 (first) to 1 (last layer), ``mean``
+        and ``log_variance`` of :class:`~cxr_noise_transforms.study.training.batch_norm.Shift`.
+    """
+    batches = list(loader)
+    rows = []
+    for kind, se in _CELLS:
+        films = torch.cat([noisy(batch, kind, se, device) for batch in batches])
+        found = statistics_shift(network, films)
+        for place, one in enumerate(found):
+            where = {"place": round(place / max(1, len(found) - 1), 4), **one._asdict()}
+            rows.append({**about, "degradation": kind, "se": se, **where})
+    return pd.DataFrame(rows)

@@ -1,0 +1,255 @@
+"""Why networks fail, as numbers and in words: scale, signal dependence, and frequencies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from cxr_noise_transforms import electronic_sigma
+from cxr_noise_transforms.study.columns import UNDEGRADED
+from cxr_noise_transforms.study.evaluation.kinds import BANDS, band_edges
+from cxr_noise_transforms.study.statistics.comparisons import paired_tests
+from cxr_noise_transforms.study.statistics.long_table import MEAN, check_table
+from cxr_noise_transforms.study.statistics.resampling import Resampled, bootstrap
+from cxr_noise_transforms.study.statistics.summaries import in_order
+
+from .findings import ALPHA
+from .words import interval, metric_name, number, p_value
+
+QUANTUM = "quantum"
+KIND_NAMES = {UNDEGRADED: "electronic noise", QUANTUM: "quantum noise"}
+# of all kinds, severities and trainings together
+_FAMILY = ("task", "metric")
+_CURVE = ["weights", "network", "degradation", "se"]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One task's networks under noises of one RMS.
+
+    Args:
+        table: the long table; its ``degradation`` is the kind of noise, its ``weights`` are what
+            was trained with.
+        draws: its :func:`~cxr_noise_transforms.study.statistics.resampling.bootstrap` in the first
+            metric, labels averaged.
+    """
+
+    table: pd.DataFrame
+    draws: Resampled
+
+    @property
+    def metric(self) -> str:
+        """That the report is about."""
+        return str(self.draws.groups.metric.iloc[0])
+
+    @property
+    def arms(self) -> list[str]:
+        """What was trained with."""
+        return list(self.table.weights.unique())
+
+    @property
+    def networks(self) -> list[str]:
+        """Their names."""
+        return list(self.table.network.unique())
+
+    @property
+    def severities(self) -> list[float]:
+        """At which all bands were measured."""
+        banded = self.table[self.table.degradation == "band=1"]
+        return sorted(banded.se[banded.se > 0].unique())
+
+    @cached_property
+    def mean(self) -> Resampled:
+        """Networks averaged."""
+        return self.draws.mean_over("network")
+
+    @cached_property
+    def levels(self) -> pd.DataFrame:
+        """Performance by what was trained with, network (``"mean"`` too), kind and severity."""
+        both = [part.intervals() for part in (self.draws, self.mean)]
+        return pd.concat(both, ignore_index=True).set_index(_CURVE).sort_index()
+
+    @cached_property
+    def _pairs(self) -> Resampled:
+        """Quantum minus electronic noise at equal RMS."""
+        noisy = [se for se in self.table.se.unique() if se > 0]
+        pair = self.mean.select(degradation=[UNDEGRADED, QUANTUM], se=noisy)
+        return pair.against(degradation=UNDEGRADED)
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """That difference by what was trained with and severity: paired, Holm over all."""
+        found = paired_tests(self._pairs, family=_FAMILY)
+        return found.set_index(["weights", "se"]).sort_index()
+
+    @cached_property
+    def difference(self) -> pd.DataFrame:
+        """Its mean over the severities, by what was trained with."""
+        groups = self._pairs.groups
+        rows = list(groups.groupby("weights", sort=False).indices.values())
+        about = groups.iloc[[one[-1] for one in rows]].reset_index(drop=True)
+        about["value"] = [groups.value.to_numpy()[one].mean() for one in rows]
+        draws = np.array([self._pairs.draws[one].mean(axis=0) for one in rows])
+        found = paired_tests(Resampled(about, draws), family=_FAMILY)
+        return found.set_index("weights")
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """Change from the clean film, by what was trained with, network, kind and severity."""
+        both = [
+            paired_tests(part.against(sq=0, se=0), family=_FAMILY)
+            for part in (self.draws, self.mean)
+        ]
+        return pd.concat(both, ignore_index=True).set_index(_CURVE).sort_index()
+
+    @cached_property
+    def telling(self) -> float:
+        """The severity at which the bands differ most, for the first arm's mean network."""
+        spread = {
+            se: np.ptp([self.levels.value[self.arms[0], MEAN, band, se] for band in BAND_NAMES])
+            for se in self.severities
+        }
+        return max(spread, key=lambda se: spread[se])
+
+
+BAND_NAMES = tuple(f"band={number}" for number in range(1, BANDS + 1))
+
+
+def find_explained(table: pd.DataFrame, resamples: int = 1000) -> Explained:
+    """The findings of one task's long table.
+
+    Raises:
+        ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`.
+    """
+    table = check_table(table)
+    table = pd.concat([table, *_clean_cells(table)], ignore_index=True)
+    draws = bootstrap(table, resamples=resamples).mean_over("label")
+    metric = in_order(draws.groups.metric.unique())[0]
+    return Explained(table, draws.select(metric=metric))
+
+
+def _clean_cells(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The clean films for every kind of noise that lacks them: without noise all kinds agree."""
+    clean = table.se == 0
+    rows = table[clean & (table.degradation == UNDEGRADED)]
+    there = table.degradation[clean].unique()
+    return [
+        rows.assign(degradation=kind) for kind in table.degradation.unique() if kind not in there
+    ]
+
+
+def verdicts(one: Explained) -> list[tuple[str, str]]:
+    """The answers, each after what it is about."""
+    found = [(f"Scale or signal ({arm_words(arm)})", _scale(one, arm)) for arm in one.arms]
+    return found + [(f"Frequencies ({arm_words(arm)})", _bands(one, arm)) for arm in one.arms]
+
+
+def arm_words(arm: str) -> str:
+    """What was trained with."""
+    return "trained on clean films" if arm == "clean" else f"trained with noise, {arm}"
+
+
+def rms_words(se: float) -> str:
+    """A severity as the RMS that all kinds of noise have at it."""
+    return f"RMS {electronic_sigma(se):.3g} of full scale"
+
+
+def band_words(band: str) -> str:
+    """A band by its frequencies."""
+    place = int(band.partition("=")[2])
+    low, high = band_edges(place)
+    return f"{low:.2f} to {high:.2f}" if place < BANDS else f"{low:.2f} and above"
+
+
+def _scale(one: Explained, arm: str) -> str:
+    name, mean = metric_name(one.metric), one.difference.loc[arm]
+    ends = one.differences.loc[arm].index
+    lost = one.changes.value.loc[(arm, MEAN, UNDEGRADED)]
+    average = lost[lost.index > 0].mean()
+    sentence = (
+        f"from RMS {electronic_sigma(min(ends)):.3g} to {electronic_sigma(max(ends)):.3g}, quantum "
+        f"noise leaves {name} {interval(mean, '+.3f')} beside electronic noise of the same RMS on "
+        f"every film (p {p_value(mean.p_holm, '= ')}), where electronic noise changes it by "
+        f"{number(average, '+.3f')} on the average"
+    )
+    if mean.p_holm >= ALPHA:
+        within = max(abs(mean.lower), abs(mean.upper))
+        return (
+            f"{sentence}: the two cost the same within {number(within)}, and what differs at equal "
+            "severities is the scale."
+        )
+    which = "less" if mean.value > 0 else "more"
+    return (
+        f"{sentence}: beyond scale, signal dependence makes quantum noise cost {which}, by "
+        f"{abs(mean.value / average):.0%} of that loss."
+    )
+
+
+def _bands(one: Explained, arm: str) -> str:
+    changes = one.changes.loc[(arm, MEAN)]
+    found = {band: changes.loc[(band, one.telling)] for band in BAND_NAMES}
+    worst, least = (pick(found, key=lambda band: found[band].value) for pick in (min, max))
+    half = [band for band in BAND_NAMES if found[band].value <= found[worst].value / 2]
+    words = ", ".join(band_words(band) for band in half)
+    return (
+        f"noise of {rms_words(one.telling)} in one band changes {metric_name(one.metric)} most at "
+        f"{band_words(worst)} cycles per pixel ({interval(found[worst], '+.3f')}), least at "
+        f"{band_words(least)} ({interval(found[least], '+.3f')}). At least half as much as the "
+        f"worst cost: {words}. White noise of that RMS: "
+        f"{interval(changes.loc[(UNDEGRADED, one.telling)], '+.3f')}."
+    )
+
+
+def equal_table(one: Explained) -> tuple[list[str], list[list[str]]]:
+    """Header and a row per training and RMS: both noises, and their paired difference."""
+    header = ["trained with", "RMS", "electronic", "quantum", "difference"]
+    rows = [
+        [
+            str(arm),
+            f"{electronic_sigma(se):.3g}",
+            *(interval(one.levels.loc[(arm, MEAN, kind, se)]) for kind in (UNDEGRADED, QUANTUM)),
+            _starred(row),
+        ]
+        for (arm, se), row in one.differences.iterrows()
+    ]
+    return header, rows
+
+
+def band_table(one: Explained) -> tuple[list[str], list[list[str]]]:
+    """Header and a row per training and band: the change from clean of every network."""
+    header = ["trained with", "cycles per pixel", *one.networks, MEAN]
+    rows = [
+        [
+            arm,
+            "white" if kind == UNDEGRADED else band_words(kind),
+            *(_starred(one.changes.loc[(arm, name, kind, one.telling)]) for name in header[2:]),
+        ]
+        for arm in one.arms
+        for kind in (*BAND_NAMES, UNDEGRADED)
+    ]
+    return header, rows
+
+
+def _starred(row: pd.Series) -> str:
+    return interval(row, "+.3f") + (" *" if row.p_holm < ALPHA else "")
+
+
+def equal_points(one: Explained) -> pd.DataFrame:
+    """Points of both noises' curves over their RMS, for a panel."""
+    rows = one.levels.loc[(slice(None), MEAN, [UNDEGRADED, QUANTUM]), :].reset_index()
+    kinds = rows.degradation.map(KIND_NAMES)
+    several = len(one.arms) > 1
+    return rows.assign(
+        severity=[electronic_sigma(se) for se in rows.se],
+        name=rows.weights + ", " + kinds if several else kinds,
+    )
+
+
+def band_points(one: Explained, arm: str) -> pd.DataFrame:
+    """Points of every network's performance over the frequency of the noise, for a panel."""
+    rows = one.levels.loc[(arm, slice(None), list(BAND_NAMES), one.telling), :].reset_index()
+    middles = {band: sum(band_edges(place)) / 2 for place, band in enumerate(BAND_NAMES, start=1)}
+    return rows.assign(severity=rows.degradation.map(middles), name=rows.network)

@@ -1,0 +1,135 @@
+"""The report of why networks fail: ``report.html`` and ``report.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cxr_noise_transforms import SIGMA0
+from cxr_noise_transforms.study.evaluation.kinds import band_edges
+from cxr_noise_transforms.study.files import whole_file
+from cxr_noise_transforms.study.statistics.long_table import MEAN
+
+from . import document
+from .document import Block, Code, Folded, Gallery, Picture, Points, Section, Table, Text
+from .explained import (
+    Explained,
+    arm_words,
+    band_points,
+    band_table,
+    equal_points,
+    equal_table,
+    rms_words,
+    verdicts,
+)
+from .looked import Looked, attention_table, looked_verdicts, shift_table
+from .measured import facts_table
+from .panels import curve_panel, drawn
+from .words import metric_name, number
+
+STARS = (
+    "Mean over networks and trainings; differences are paired over patients, with 95 % intervals; "
+    "* marks p < 0.05 after Holm over all of the task"
+)
+
+
+def write_explaining(
+    one: Explained,
+    looked: Looked,
+    out: Path,
+    title: str,
+    about: Mapping[str, Any],
+    repeat: str,
+    *,
+    phantoms: bool,
+) -> list[Path]:
+    """Write the report beside the tables.
+
+    Args:
+        one: findings under noises of one RMS.
+        looked: findings of attention and normalisation.
+        out: folder.
+        title: of the report.
+        about: facts of the run, by name.
+        repeat: the command.
+        phantoms: whether the films were drawn.
+
+    Returns:
+        The files.
+    """
+    notice = [Text("Phantoms, which say nothing about patients.", notice=True)] * phantoms
+    tables: list[Block] = [
+        Table(f"{metric_name(one.metric)} at equal RMS. {STARS}", *equal_table(one)),
+        Table(
+            f"Change of {metric_name(one.metric)} by noise of one band, {rms_words(one.telling)}",
+            *band_table(one),
+        ),
+        Table("Attention and confidence, mean over films and networks", *attention_table(looked)),
+        Table("Shift of batch normalisation's statistics", *shift_table(looked)),
+    ]
+    sections = [
+        Section("", [*notice, Points([*verdicts(one), *looked_verdicts(looked)])]),
+        Section("Equal RMS, and single bands", [Gallery("Bands: 95 %.", panels(one), wide=True)]),
+        Section("Tables", tables),
+        Section(
+            "Settings and provenance",
+            [
+                facts_table("Versions, machine and settings", about),
+                Folded("The command", [Text("To repeat; what is finished stays:"), Code(repeat)]),
+            ],
+        ),
+    ]
+    for section in sections:
+        for image in document.pictures(section.blocks):
+            with whole_file(out / "report" / image.file) as beside:
+                beside.write_bytes(image.content)
+    texts = {
+        out / "report.html": document.html(title, sections),
+        out / "report.md": document.markdown(title, sections, "report"),
+    }
+    for path, text in texts.items():
+        with whole_file(path) as beside:
+            beside.write_text(text, encoding="utf-8")
+    return list(texts)
+
+
+def panels(one: Explained) -> list[Picture]:
+    """Both noises over their RMS, and every network over the frequency of the noise."""
+    metric = metric_name(one.metric)
+    points = equal_points(one)
+    top = ("electronic severity s_e", lambda rms: f"{rms / SIGMA0:g}")
+    labels = ("RMS of the noise, share of full scale", metric)
+    figure = curve_panel(points, list(points.name.unique()), labels, top)
+    alt = f"{metric} over the RMS of quantum and electronic noise: {_ends(points)}"
+    pictures = [Picture("equal.png", alt, *drawn(figure, "equal", alt))]
+    for place, arm in enumerate(one.arms):
+        points = band_points(one, arm)
+        single = points[points.network != MEAN]
+        mean = points[points.network == MEAN] if len(one.networks) > 1 else None
+        top = ("band", _band_at)
+        labels = ("frequency of the noise, cycles per pixel", metric)
+        figure = curve_panel(single, one.networks, labels, top, mean=mean)
+        alt = (
+            f"{metric} over the band of noise of {rms_words(one.telling)}, {arm_words(arm)}: "
+            f"{_ends(single)}"
+        )
+        name = f"bands-{place}"
+        pictures.append(Picture(f"{name}.png", alt, *drawn(figure, name, alt), caption=arm))
+    return pictures
+
+
+def _band_at(middle: float) -> str:
+    """The number of the band whose middle this is."""
+    width = band_edges(1)[1]
+    return f"{middle / width + 0.5:.0f}"
+
+
+def _ends(points: pd.DataFrame) -> str:
+    ends = points.sort_values("severity").groupby("name", sort=False).value
+    return "; ".join(
+        f"{name} from {number(first, '.2f')} to {number(last, '.2f')}"
+        for name, first, last in zip(ends.first().index, ends.first(), ends.last(), strict=True)
+    )
