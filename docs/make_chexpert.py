@@ -140,9 +140,9 @@ def claims(of_policies: Resampled, of_sizes: Resampled) -> list[str]:
     better = others[(others.p_holm < ALPHA) & (others.difference > 0)]
     worse = others[(others.p_holm < ALPHA) & (others.difference < 0)]
     if len(better):
-        flips = "refuted on phantoms"
+        flips = "not so on phantoms, in one training of each policy"
     elif len(worse) == len(others):
-        flips = "confirmed on phantoms"
+        flips = "so on phantoms, in one training of each policy"
     else:
         flips = "cannot be told here"
     above = ", ".join(better.network) or "none"
@@ -153,7 +153,7 @@ def claims(of_policies: Resampled, of_sizes: Resampled) -> list[str]:
         (
             "randomised flipping is better than ignore, zeros, ones and self-trained",
             flips,
-            f"certainly better than flip: {above}; certainly worse: {below}",
+            f"above flip beyond the chance of patients: {above}; below: {below}",
         ),
         (
             "Cardiomegaly, Consolidation and Edema come out 3 % above CheXpert's networks",
