@@ -52,6 +52,9 @@ def activation_maps(network: nn.Module, images: Tensor, layer: str, class_index:
         explain = GradCAM(network, target_layers=layer, postprocessing=lambda maps: maps)
         maps = explain(taken.requires_grad_(), class_idx=class_index)
         # hooks and copy hold each other, and the graph of all films: no collector sees its size
+        explain.nn_module.activations.clear()
+        explain.nn_module.gradients.clear()
+        explain.nn_module.score = None
         explained = network.get_submodule(layer)
         explained._forward_hooks.clear()  # noqa: SLF001 (MONAI keeps no handle of them)
         explained._backward_hooks.clear()  # noqa: SLF001
