@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
@@ -44,7 +46,10 @@ def network_maps(network: nn.Module, images: Tensor, class_index: int = 0) -> Te
     if not hasattr(network, "decoder"):
         return activation_maps(network, images, last_features(network), class_index)
     # the encoder's last features of a small film are 2 x 2: a map that cannot move
-    return activation_maps(Spoken(network), images, "network.decoder", class_index)
+    with warnings.catch_warnings():
+        # a decoder takes a list, whose gradients a map does not need
+        warnings.filterwarnings("ignore", "Full backward hook is firing")
+        return activation_maps(Spoken(network), images, "network.decoder", class_index)
 
 
 def inside_share(maps: Tensor, masks: Tensor) -> Tensor:
