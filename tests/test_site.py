@@ -1,6 +1,7 @@
 """The site: what its pages promise is there."""
 
 import ast
+import importlib
 import json
 import re
 from pathlib import Path
@@ -52,6 +53,13 @@ def test_every_public_name_is_in_the_reference() -> None:
     assert len(rooms) == 5
     for names in (cxr_noise_transforms.__all__, study.__all__, *rooms):
         assert set(names) <= named
+
+
+def test_the_constants_of_the_reference_are_where_it_says() -> None:
+    constants = re.findall(r"autodata:: ([\w.]+)\.(\w+)", text("docs/reference.md"))
+    assert constants
+    for module, name in constants:
+        assert hasattr(importlib.import_module(module), name), (module, name)
 
 
 def test_the_tests_that_hold_the_laws_exist() -> None:

@@ -13,14 +13,14 @@ from .storable import storable
 
 Cell = tuple[float, float]
 
-# strengths of common corruption sets in this package's units: sq = sqrt(N0 / photons) for their
-# shot noise, se = sigma / SIGMA0 for their Gaussian noise; Hendrycks and Dietterich 2019
-# (arXiv:1903.12261) and Di Salvo et al. 2024 (arXiv:2406.17536, chest)
+#: strengths of ImageNet-C (Hendrycks and Dietterich 2019, arXiv:1903.12261) in this package's
+#: units: sq = sqrt(N0 / photons) of its shot noise, se = sigma / SIGMA0 of its Gaussian noise
 IMAGENET_C: tuple[Cell, ...] = (
     (0.0, 0.0),
     *((float((1000 / photons) ** 0.5), 0.0) for photons in (60, 25, 12, 5, 3)),
     *((0.0, sigma) for sigma in (0.8, 1.2, 1.8, 2.6, 3.8)),
 )
+#: those of MedMNIST-C for the chest (Di Salvo et al. 2024, arXiv:2406.17536), likewise
 MEDMNIST_C_CHEST: tuple[Cell, ...] = (
     (0.0, 0.0),
     *((float((1000 / photons) ** 0.5), 0.0) for photons in (60, 25, 18, 10, 5)),
