@@ -33,7 +33,7 @@ def test_every_finding_has_a_film_with_its_map(tmp_path: Path) -> None:
         task="findings",
         measure="multilabel",
         labels=FIVE,
-        options={"dataset_dir": None, "size": 32, "phantoms": 64, "seed": 0, "policy": "ones"},
+        options={"dataset_dir": None, "size": 64, "phantoms": 64, "seed": 0, "policy": "ones"},
         training={"epochs": 1, "swa_start": None, "pretrained": "none", "batch_size": 8},
         cells=[(0, 0)],
         variant="findings",
@@ -42,6 +42,7 @@ def test_every_finding_has_a_film_with_its_map(tmp_path: Path) -> None:
     table: pd.DataFrame = sweep.run(["test_resnet"])
     galleries = finding_maps(sweep, "test_resnet", table, (10.0, 0.0))
     assert len(galleries) == len(FIVE)
+    drawn_over = []
     for gallery, finding in zip(galleries, FIVE, strict=True):
         rows = table[(table.label == finding) & (table.target == 1)]
         surest = rows.image[rows.value.idxmax()]
@@ -50,5 +51,8 @@ def test_every_finding_has_a_film_with_its_map(tmp_path: Path) -> None:
         assert clean.caption == f"clean: P {rows.value.max():.2f}"
         assert mapped.caption == f"clean, map: P {rows.value.max():.2f}"
         assert noisy.caption.startswith("s_q")
-        assert len({clean.content, mapped.content, noisy.content}) == 3
+        assert clean.content != noisy.content
+        drawn_over.append(clean.content != mapped.content)
+    # a map may be empty
+    assert any(drawn_over)
     assert not finding_maps(sweep, "test_resnet", table.assign(target=0.0), (10.0, 0.0))
