@@ -104,10 +104,10 @@ def section(one: Explained, looked: Looked, run: dict[str, Any]) -> str:
         f"Change by noise of one band, {rms_words(one.telling)}:",
         "",
         bands,
-        "Attention and confidence:",
+        f"Attention and confidence of {', '.join(looked.maps.network.unique())}:",
         "",
         seen,
-        "Batch normalisation, mean over the layers of each third of the network:",
+        "Batch normalisation of the same, mean over the layers of each third of the network:",
         "",
         moved,
     ]

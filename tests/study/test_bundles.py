@@ -217,8 +217,19 @@ def test_training_takes_any_noise_module(kind: str, tmp_path: Path) -> None:
     noisy, _ = content("train#prepare_batch")(batch, "cpu")
     assert noisy.shape == (4, 3, 32, 32)
     assert not torch.equal(noisy[:, :1], batch["image"])
-    # validation stays clean
-    clean, _ = content("validate#prepare_batch")(batch, "cpu")
+    # validation films have noise of fixed seeds, so that epochs can be compared
+    fixed, again = (content("validate#prepare_batch")(batch, "cpu")[0] for _ in range(2))
+    assert torch.equal(fixed, again)
+    assert not torch.equal(fixed[:, :1], batch["image"])
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_noise_falls_on_a_share_of_the_films(kind: str, tmp_path: Path) -> None:
+    noise = {"_target_": "cxr_noise_transforms.QuantumNoise", "sq": [0, 4]}
+    made = workflow(kind, "train", tmp_path, **SMALL[kind], noise=noise, noise_prob=0.0)
+    content = made.parser.get_parsed_content
+    batch = next(iter(content("train#dataloader")))
+    clean, _ = content("train#prepare_batch")(batch, "cpu")
     assert torch.equal(clean[:, :1], batch["image"])
 
 

@@ -51,6 +51,13 @@ def activation_maps(network: nn.Module, images: Tensor, layer: str, class_index:
             raise ValueError(f"class_index must be from 0 to {classes - 1}, got {class_index}")
         explain = GradCAM(network, target_layers=layer, postprocessing=lambda maps: maps)
         maps = explain(taken.requires_grad_(), class_idx=class_index)
+        # hooks and copy hold each other, and the graph of all films: no collector sees its size
+        explain.nn_module.activations.clear()
+        explain.nn_module.gradients.clear()
+        explain.nn_module.score = None
+        explained = network.get_submodule(layer)
+        explained._forward_hooks.clear()  # noqa: SLF001 (MONAI keeps no handle of them)
+        explained._backward_hooks.clear()  # noqa: SLF001
     maps = maps[:, 0].detach().relu()
     refuse_nan(maps, [str(place) for place in range(len(maps))])
     highest = maps.amax(dim=(1, 2), keepdim=True)

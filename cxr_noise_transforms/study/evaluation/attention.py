@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ class Spoken(nn.Module):
 
 
 def network_maps(network: nn.Module, images: Tensor, class_index: int = 0) -> Tensor:
-    """Activation maps of the last features of a network of this study.
+    """Activation maps of the last features of a network of this study, of the decoder for masks.
 
     Shapes: images ``(B, C, H, W)`` to ``(B, H, W)``.
 
@@ -41,12 +43,13 @@ def network_maps(network: nn.Module, images: Tensor, class_index: int = 0) -> Te
     Raises:
         ValueError: as :func:`activation_maps` and :func:`last_features`.
     """
-    if not hasattr(network, "encoder"):
+    if not hasattr(network, "decoder"):
         return activation_maps(network, images, last_features(network), class_index)
-    # smp keeps a timm network inside of its encoder
-    inner = "encoder.model" if hasattr(network.encoder, "model") else "encoder"
-    *_, (name, _) = network.get_submodule(inner).named_children()
-    return activation_maps(Spoken(network), images, f"network.{inner}.{name}", class_index)
+    # the encoder's last features of a small film are 2 x 2: a map that cannot move
+    with warnings.catch_warnings():
+        # a decoder takes a list, whose gradients a map does not need
+        warnings.filterwarnings("ignore", "Full backward hook is firing")
+        return activation_maps(Spoken(network), images, "network.decoder", class_index)
 
 
 def inside_share(maps: Tensor, masks: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ class Contrast:
 
     Example:
         >>> import torch
+        >>> import torch
         >>> Contrast(0.5)(torch.tensor([[[[0.0, 1.0]]]])).tolist()
         [[[[0.25, 0.75]]]]
     """
@@ -53,6 +54,7 @@ class Resolution:
         factor: at least 1; 224 / 139 is a film of 224 pixels that was once of 139.
 
     Example:
+        >>> import torch
         >>> import torch
         >>> Resolution(2)(torch.eye(4)[None, None]).shape
         torch.Size([1, 1, 4, 4])

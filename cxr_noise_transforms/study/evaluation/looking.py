@@ -19,7 +19,7 @@ from .grid import EQUAL_VARIANCE
 from .kinds import kind_of
 
 # where both kinds of noise are compared: from hardly to be seen to where little is left
-LOOKED_AT = (0.5, 1.0, 2.0)
+LOOKED_AT = (1.0, 3.0, 6.0)
 _CELLS = ((UNDEGRADED, 0.0), *((kind, se) for kind in EQUAL_VARIANCE for se in LOOKED_AT))
 METRICS = ("inside", "agreement", "confidence")
 

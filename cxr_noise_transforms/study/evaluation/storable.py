@@ -21,6 +21,7 @@ def storable(name: str, value: object) -> Any:
         TypeError: it is none of these.
 
     Example:
+        >>> from pathlib import Path
         >>> storable("about", {"size": np.int64(512), "file": Path("a.pt"), "mean": torch.ones(2)})
         {'size': 512, 'file': 'a.pt', 'mean': [1.0, 1.0]}
     """

@@ -183,8 +183,8 @@ def _scale(one: Explained, arm: str) -> str:
         )
     which = "less" if mean.value > 0 else "more"
     return (
-        f"{sentence}: beyond scale, signal dependence makes quantum noise cost {which}, by "
-        f"{abs(mean.value / average):.0%} of that loss."
+        f"{sentence}: beyond scale, signal dependence and saturation make quantum noise cost "
+        f"{which}, by {abs(mean.value / average):.0%} of that loss."
     )
 
 

@@ -74,6 +74,8 @@ def test_the_installed_command_and_the_module_are_one() -> None:
 
 
 @pytest.mark.slow
+# of a model whose weights are random
+@pytest.mark.filterwarnings("ignore:all predictions from")
 def test_every_command_that_is_shown_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,3 +1,7 @@
+import gc
+import weakref
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -77,3 +81,23 @@ def test_what_is_not_there_is_refused(films: Tensor) -> None:
         activation_maps(Patches(), films, "kept", 2)
     with pytest.raises(ValueError, match="Patches must name its features"):
         last_features(Patches())
+
+
+def test_nothing_of_a_call_outlives_it() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    copies: list[weakref.ref[nn.Module]] = []
+
+    class Watched(nn.Identity):
+        def __deepcopy__(self, memo: dict[int, Any]) -> nn.Module:
+            copies.append(weakref.ref(twin := Watched()))
+            return twin
+
+    network.append(Watched())
+    gc.disable()
+    try:
+        activation_maps(network, torch.rand(2, 1, 8, 8), "0")
+        # without the collector, which does not see how large a graph is
+        assert len(copies) == 1
+        assert copies[0]() is None
+    finally:
+        gc.enable()

@@ -46,7 +46,7 @@ def test_a_difference_at_equal_rms_is_signal_dependence_and_none_is_scale() -> N
     assert one.difference.value["clean"] == pytest.approx(0.075, abs=0.01)
     assert one.differences.value["clean", 2.0] == pytest.approx(0.1, abs=0.01)
     scale, bands = (words for _, words in verdicts(one))
-    assert "signal dependence makes quantum noise cost less, by 2" in scale
+    assert "signal dependence and saturation make quantum noise cost less, by 2" in scale
     assert one.telling == 2
     assert "most at 0.0" in bands
     assert "At least half as much as the worst cost: 0.00 to 0.06, 0.06 to 0.12." in bands

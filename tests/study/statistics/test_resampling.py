@@ -90,7 +90,7 @@ def test_many_images_are_resampled_in_blocks(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_default_number_of_resamples() -> None:
-    assert bootstrap(rows(*scores(1))).draws.shape == (5, 2_000)
+    assert bootstrap(rows(*scores(1))).draws.shape == (6, 2_000)
     assert bootstrap(rows(dice(0), metric="dice")).draws.shape == (1, 9_999)
 
 
@@ -253,5 +253,5 @@ def test_a_sweep_of_a_hundred_films_takes_seconds() -> None:
         for seed in range(3)
     )
     start = time.process_time()
-    assert bootstrap(table, resamples=2_000).draws.shape == (3 * 14 * 5, 2_000)
+    assert bootstrap(table, resamples=2_000).draws.shape == (3 * 14 * 6, 2_000)
     assert time.process_time() - start < 30
