@@ -63,8 +63,8 @@ def swapped_words(key, stream, block, wanted):
 @triton.jit
 def one_more_in_the_tail(rate, words):
     count, unsure = _by_quantile(rate, words)
-    far = (words > 2147347267) | (words < -2147347267)
-    return tl.where(far, count + 1, count), unsure & ~far
+    near = (words <= 2147347267) & (words >= -2147347267)
+    return tl.where(near, count, count + 1), unsure & near
 
 
 @needs_kernel
