@@ -12,6 +12,8 @@ from typing import ClassVar, TypeAlias
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from cxr_noise_transforms.study.files import whole_file
+
 _TEMPLATE = Path(__file__).with_name("document.html.jinja")
 # a number with its sign, unit, interval and mark, or nothing
 _NUMBER = re.compile(r"([<>+-]?[\d∞–][\d.e+-]*( %)?( \[[^]]*\])?( [*†])?)?")
@@ -157,6 +159,28 @@ class Section:
 
     title: str
     blocks: Sequence[Block] = field(default_factory=list)
+
+
+def write(out: Path, title: str, sections: Sequence[Section]) -> list[Path]:
+    """Write ``report.html``, ``report.md`` and its pictures; sections without blocks are left out.
+
+    Returns:
+        The two files.
+    """
+    sections = [section for section in sections if section.blocks]
+    folder = out / "report"
+    for section in sections:
+        for image in pictures(section.blocks):
+            with whole_file(folder / image.file) as beside:
+                beside.write_bytes(image.content)
+    texts = {
+        out / "report.html": html(title, sections),
+        out / "report.md": markdown(title, sections, folder.name),
+    }
+    for path, text in texts.items():
+        with whole_file(path) as beside:
+            beside.write_text(text, encoding="utf-8")
+    return list(texts)
 
 
 def html(title: str, sections: Sequence[Section]) -> str:

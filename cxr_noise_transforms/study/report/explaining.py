@@ -6,15 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from cxr_noise_transforms import SIGMA0
 from cxr_noise_transforms.study.evaluation.kinds import band_edges
-from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.statistics.long_table import MEAN
 
 from . import document
-from .document import Block, Code, Folded, Gallery, Picture, Points, Section, Table, Text
+from .document import Block, Gallery, Picture, Points, Section, Table, Text
 from .explained import (
     Explained,
     arm_words,
@@ -26,9 +23,10 @@ from .explained import (
     verdicts,
 )
 from .looked import Looked, attention_table, looked_verdicts, shift_table
-from .measured import facts_table
+from .measured import made_with
 from .panels import curve_panel, drawn
-from .words import metric_name, number
+from .pictures import spoken
+from .words import metric_name
 
 STARS = (
     "Mean over networks and trainings; differences are paired over patients, with 95 % intervals; "
@@ -74,26 +72,9 @@ def write_explaining(
         Section("", [*notice, Points([*verdicts(one), *looked_verdicts(looked)])]),
         Section("Equal RMS, and single bands", [Gallery("Bands: 95 %.", panels(one), wide=True)]),
         Section("Tables", tables),
-        Section(
-            "Settings and provenance",
-            [
-                facts_table("Versions, machine and settings", about),
-                Folded("The command", [Text("To repeat; what is finished stays:"), Code(repeat)]),
-            ],
-        ),
+        made_with(about, repeat),
     ]
-    for section in sections:
-        for image in document.pictures(section.blocks):
-            with whole_file(out / "report" / image.file) as beside:
-                beside.write_bytes(image.content)
-    texts = {
-        out / "report.html": document.html(title, sections),
-        out / "report.md": document.markdown(title, sections, "report"),
-    }
-    for path, text in texts.items():
-        with whole_file(path) as beside:
-            beside.write_text(text, encoding="utf-8")
-    return list(texts)
+    return document.write(out, title, sections)
 
 
 def panels(one: Explained) -> list[Picture]:
@@ -103,7 +84,7 @@ def panels(one: Explained) -> list[Picture]:
     top = ("electronic severity s_e", lambda rms: f"{rms / SIGMA0:g}")
     labels = ("RMS of the noise, share of full scale", metric)
     figure = curve_panel(points, list(points.name.unique()), labels, top)
-    alt = f"{metric} over the RMS of quantum and electronic noise: {_ends(points)}"
+    alt = f"{metric} over the RMS of quantum and electronic noise: {spoken(points)}"
     pictures = [Picture("equal.png", alt, *drawn(figure, "equal", alt))]
     for place, arm in enumerate(one.arms):
         points = band_points(one, arm)
@@ -114,7 +95,7 @@ def panels(one: Explained) -> list[Picture]:
         figure = curve_panel(single, one.networks, labels, top, mean=mean)
         alt = (
             f"{metric} over the band of noise of {rms_words(one.telling)}, {arm_words(arm)}: "
-            f"{_ends(single)}"
+            f"{spoken(single)}"
         )
         name = f"bands-{place}"
         pictures.append(Picture(f"{name}.png", alt, *drawn(figure, name, alt), caption=arm))
@@ -125,11 +106,3 @@ def _band_at(middle: float) -> str:
     """The number of the band whose middle this is."""
     width = band_edges(1)[1]
     return f"{middle / width + 0.5:.0f}"
-
-
-def _ends(points: pd.DataFrame) -> str:
-    ends = points.sort_values("severity").groupby("name", sort=False).value
-    return "; ".join(
-        f"{name} from {number(first, '.2f')} to {number(last, '.2f')}"
-        for name, first, last in zip(ends.first().index, ends.first(), ends.last(), strict=True)
-    )

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cxr_noise_transforms import RadiographicNoise, image_seeds
 from cxr_noise_transforms.study.evaluation.hardening import Hardening
-from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.statistics.long_table import CLEAN
 
 from . import document
-from .document import Block, Code, Folded, Gallery, Picture, Points, Section, Table, Text
+from .document import Block, Gallery, Picture, Points, Section, Table, Text
 from .gallery import View, draw
 from .hardened import Hardened, arm_table, curve_points, square, verdicts
-from .measured import facts_table
-from .panels import curve_panel, drawn
-from .words import NOISE, SYMBOL, Cell, cell_words, metric_name, number, photons_at, sigma_at
+from .measured import made_with
+from .pictures import severity_panel
+from .words import NOISE, Cell, cell_words, metric_name
 
 # curves that can be told apart in one panel
 _MOST = 6
-_TOP = {
-    "sq": ("photons per pixel at full scale", photons_at),
-    "se": ("standard deviation, share of full scale", sigma_at),
-}
 
 
 def write_hardening(
@@ -56,26 +53,9 @@ def write_hardening(
         Section("Severity curves", panels(one)),
         Section("Films", film_rows(one, hardening)),
         Section("Tables", [Table(_caption(one), header, rows), Table(_SQUARE, *square(one))]),
-        Section(
-            "Settings and provenance",
-            [
-                facts_table("Versions, machine and settings", about),
-                Folded("The command", [Text("To repeat; what is finished stays:"), Code(repeat)]),
-            ],
-        ),
+        made_with(about, repeat),
     ]
-    for section in sections:
-        for image in document.pictures(section.blocks):
-            with whole_file(out / "report" / image.file) as beside:
-                beside.write_bytes(image.content)
-    texts = {
-        out / "report.html": document.html(title, sections),
-        out / "report.md": document.markdown(title, sections, "report"),
-    }
-    for path, text in texts.items():
-        with whole_file(path) as beside:
-            beside.write_text(text, encoding="utf-8")
-    return list(texts)
+    return document.write(out, title, sections)
 
 
 _SQUARE = "Training and re-estimation at the end of each axis"
@@ -92,30 +72,23 @@ def _caption(one: Hardened) -> str:
 
 def panels(one: Hardened) -> list[Block]:
     """Curves of the arms that differ in training, and of those that differ in what comes after."""
-    names = count(1)
+    names = (f"curves-{number}" for number in count(1))
     trained = [arm for arm in one.arms if ", " not in arm]
     after = [one.arms[0], *(arm for arm in one.arms if ", " in arm)]
     blocks: list[Block] = []
     for caption, arms in (("Noise in training", trained), ("Without or after training", after)):
         shown = arms[:_MOST]
         if len(shown) > 1:
-            images = [_panel(one, shown, axis, f"curves-{next(names)}") for axis in NOISE]
-            blocks.append(Gallery(f"{caption}. Bands: 95 % over patients.", images, wide=True))
+            images = [_panel(one, shown, axis, names) for axis in NOISE]
+            found = [image for image in images if image]
+            blocks.append(Gallery(f"{caption}. Bands: 95 % over patients.", found, wide=True))
     return blocks
 
 
-def _panel(one: Hardened, arms: Sequence[str], axis: str, name: str) -> Picture:
+def _panel(one: Hardened, arms: Sequence[str], axis: str, names: Iterator[str]) -> Picture | None:
     points = curve_points(one, arms, axis)
-    words = f"{NOISE[axis].lower()}, severity {SYMBOL[axis]}"
-    labels = (words.replace("s_", "$s_") + "$", metric_name(one.metric))
     chance = float(points.chance.mean())
-    figure = curve_panel(points, arms, labels, _TOP[axis], constant=chance if chance > 0 else None)
-    ends = points.sort_values("severity").groupby("name", sort=False).value
-    alt = "; ".join(
-        f"{arm} from {number(first, '.2f')} to {number(last, '.2f')}"
-        for arm, first, last in zip(ends.first().index, ends.first(), ends.last(), strict=True)
-    )
-    return Picture(f"{name}.png", alt, *drawn(figure, name, f"{words}: {alt}"))
+    return severity_panel(one.metric, axis, np.nan, points, arms, names, None, chance)
 
 
 def film_rows(one: Hardened, hardening: Hardening) -> list[Block]:

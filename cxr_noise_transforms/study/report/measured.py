@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .document import Block, Table, Text
+from .document import Block, Code, Folded, Section, Table, Text
 from .findings import Findings
 from .words import NOISE, SYMBOL
 
@@ -120,3 +120,10 @@ def facts_table(caption: str, facts: Mapping[str, Any]) -> Table:
     """Facts by name."""
     rows = [[name, "none" if value is None else str(value)] for name, value in facts.items()]
     return Table(caption, ["", ""], rows)
+
+
+def made_with(about: Mapping[str, Any], repeat: str) -> Section:
+    """The section of a run's facts, by name, and of the command that repeats it."""
+    command = Folded("The command", [Text("To repeat; what is finished stays:"), Code(repeat)])
+    facts = facts_table("Versions, machine and settings", about)
+    return Section("Settings and provenance", [facts, command])

@@ -19,7 +19,6 @@ import torch
 from cxr_noise_transforms.study.evaluation.cells import read_table
 from cxr_noise_transforms.study.evaluation.errors import own_errors
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
-from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.provenance import provenance
 from cxr_noise_transforms.study.statistics.performance import Thresholds, validation_thresholds
 
@@ -172,20 +171,7 @@ def _write(
         Section("Worst films", _each(tasks, lambda one: worst_films(one, film), fold=True)),
         Section("Settings and provenance", made),
     ]
-    sections = [section for section in sections if section.blocks]
-    folder = out / "report"
-    for section in sections:
-        for image in document.pictures(section.blocks):
-            with whole_file(folder / image.file) as beside:
-                beside.write_bytes(image.content)
-    written = {
-        out / "report.html": document.html(title, sections),
-        out / "report.md": document.markdown(title, sections, folder.name),
-    }
-    for path, text in written.items():
-        with whole_file(path) as beside:
-            beside.write_text(text, encoding="utf-8")
-    return list(written)
+    return document.write(out, title, sections)
 
 
 def _each(

@@ -88,7 +88,7 @@ def _panel(one: Findings, metric: str, axis: str, names: Iterator[str]) -> Pictu
     points = _on_axis(points.rename(columns={"network": "name"}), axis)
     mean = mean if len(one.networks) > 1 else None
     constant, half = one.constant(metric), one.numbers(metric).breakdown[axis]
-    return _picture(
+    return severity_panel(
         metric, axis, one.normal_dose, points, one.networks, names, mean, constant, half
     )
 
@@ -103,10 +103,10 @@ def _panel_of_tasks(
     constants = {one.constant(metric) for one in tasks}
     shared = constants.pop() if len(constants) == 1 else np.nan
     dose, curves = tasks[0].normal_dose, [one.task for one in tasks]
-    return _picture(metric, axis, dose, points, curves, names, None, shared)
+    return severity_panel(metric, axis, dose, points, curves, names, None, shared)
 
 
-def _picture(
+def severity_panel(
     metric: str,
     axis: str,
     normal_dose: float,
@@ -117,7 +117,7 @@ def _picture(
     constant: float = np.nan,
     half: float = np.nan,
 ) -> Picture | None:
-    """A panel, unless nothing is to be seen."""
+    """Curves of a metric over one severity, with its other scales; ``None`` without points."""
     if points.empty:
         return None
     words = f"{NOISE[axis].lower()}, severity {SYMBOL[axis]}"
@@ -131,7 +131,7 @@ def _picture(
         constant if constant > 0 else None,
         half if np.isfinite(half) else None,
     )
-    name, alt = next(names), f"{metric_name(metric)} against {words}: {_spoken(points)}"
+    name, alt = next(names), f"{metric_name(metric)} against {words}: {spoken(points)}"
     return Picture(f"{name}.png", alt, *drawn(figure, f"f{name}", alt))
 
 
@@ -152,7 +152,7 @@ def _on_axis(points: pd.DataFrame, axis: str) -> pd.DataFrame:
     return rows[[name for name in _POINTS if name in rows]]
 
 
-def _spoken(points: pd.DataFrame) -> str:
+def spoken(points: pd.DataFrame) -> str:
     """A panel for those who do not see it."""
     parts = []
     for name, part in points.groupby("name", sort=False):
