@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cxr_noise_transforms import RadiographicNoise
@@ -84,6 +86,60 @@ def attention(
                 }  # fmt: skip
                 parts.append(pd.DataFrame(columns)[list(COLUMNS)])
     return pd.concat(parts, ignore_index=True)
+
+
+class Maps(NamedTuple):
+    """One film's activation maps, without noise and under electronic noise.
+
+    Attributes:
+        image: its id.
+        se: severity.
+        agreement: rank correlation of the two maps.
+        film: ``(H, W)`` in [0, 1], and so are the others.
+        map: on the clean film.
+        noisy: the noisy film.
+        noisy_map: on it.
+    """
+
+    image: str
+    se: float
+    agreement: float
+    film: NDArray[np.float32]
+    map: NDArray[np.float32]
+    noisy: NDArray[np.float32]
+    noisy_map: NDArray[np.float32]
+
+
+def example_maps(
+    network: nn.Module,
+    loader: Iterable[Mapping[str, Any]],
+    images: Sequence[str],
+    se: float,
+    device: torch.device,
+) -> list[Maps]:
+    """The maps of some films, in the order of their names here; as :func:`attention` has them.
+
+    Args:
+        network: as of :func:`attention`.
+        loader: likewise.
+        images: ids.
+        se: severity.
+        device: of the network.
+    """
+    found = {}
+    for batch in loader:
+        chosen = [place for place, image in enumerate(batch["id"]) if image in images]
+        if not chosen:
+            continue
+        some = {"id": [batch["id"][place] for place in chosen], "image": batch["image"][chosen]}
+        films = [noisy(some, UNDEGRADED, severity, device) for severity in (0.0, se)]
+        maps = [network_maps(network, each) for each in films]
+        for place, image in enumerate(some["id"]):
+            clean, worse = (each[place].cpu().numpy() for each in maps)
+            agreement = rank_correlation(maps[0][place, None], maps[1][place, None]).item()
+            grey = [each[place, 0].cpu().numpy() for each in films]
+            found[image] = Maps(image, se, agreement, grey[0], clean, grey[1], worse)
+    return [found[image] for image in images]
 
 
 def shifts(
