@@ -40,7 +40,7 @@ def main() -> None:
         raise ValueError(f"{folder} must hold the trainings {', '.join(chosen.trainings)}")
     loading = {"cache": chosen.cache, "num_workers": chosen.workers}
     seeds = range(chosen.noise_seeds)
-    explaining = Explaining(found, BUNDLES, chosen.out, chosen.data, seeds, loading)
+    explaining = Explaining(found, BUNDLES, chosen.out, chosen.data, chosen.lungs, seeds, loading)
     one = find_explained(explaining.run())
     looked = Looked(*explaining.look())
     print(*(f"{lead}: {sentence}" for lead, sentence in answers(one, looked)), sep="\n")
@@ -69,6 +69,8 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("folder", type=Path, nargs="?", help="of a finished sweep")
     add("--data", type=Path, metavar="DIR", help="its films; default: phantoms")
+    add("--lungs", type=Path, metavar="DIR",
+        help="a Landmark dataset with the films of a classifier, for its maps")  # fmt: skip
     add("--trainings", nargs="+", metavar="NAME", help="folders to measure; default: all")
     add("--noise-seeds", type=count, default=1, metavar="N", help="repetitions of the noise")
     add("--cache", metavar="memory|none|DIR", default="memory", help="where films read are kept")

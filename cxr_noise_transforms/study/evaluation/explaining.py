@@ -9,13 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import nn
 
 from cxr_noise_transforms.study.columns import UNDEGRADED
 from cxr_noise_transforms.study.devices import usable_device
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.films import ORGANS
+from cxr_noise_transforms.study.films.lungs import lung_masks
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
 
@@ -111,6 +114,8 @@ class Explaining:
         bundles: folder of the bundles.
         out: folder of the results.
         data: folder of the films, ``None`` for phantoms.
+        lungs: folder of the Landmark dataset that a classifier's films are in too, for the share
+            of its maps inside the lungs.
         noise_seeds: repetitions of the noise.
         loading: as of :class:`Sweep`.
     """
@@ -119,6 +124,7 @@ class Explaining:
     bundles: Path
     out: Path
     data: Path | None = None
+    lungs: Path | None = None
     noise_seeds: Sequence[int] = (0,)
     loading: Mapping[str, Any] = field(default_factory=dict)
 
@@ -156,7 +162,7 @@ class Explaining:
             The long table of :func:`.looking.attention`, also in ``attention.csv``, and the table
             of :func:`.looking.shifts`, also in ``shifts.csv``.
         """
-        content = self._films("test")
+        content, masks = self._films("test"), self._lungs()
         maps, layers = [], []
         with Progress("attention", len(self.trained), "network") as progress:
             for one in self.trained:
@@ -168,7 +174,7 @@ class Explaining:
                 loader, device = content("dataloader"), content("device")
                 if has_map(network):
                     label = self._sweep(one).labels[0]
-                    maps.append(attention(network, loader, label, about, device))
+                    maps.append(attention(network, loader, label, about, device, masks))
                 layers.append(shifts(network, loader, about, device))
                 progress.step()
         found = pd.concat(maps, ignore_index=True), pd.concat(layers, ignore_index=True)
@@ -233,6 +239,12 @@ class Explaining:
             noise_seeds=self.noise_seeds,
             about={"weights": arm},
         )
+
+    def _lungs(self) -> dict[str, NDArray[np.uint8]]:
+        if self.lungs is None:
+            return {}
+        images = [film["id"] for film in self._films("test")("split")["test"]]
+        return lung_masks(self.lungs, images, self.trained[0].settings["size"])
 
     def _sweep(self, one: Trained) -> Sweep:
         return one.sweep(self.bundles, self.data, self.loading)
