@@ -247,7 +247,8 @@ def equal_table(one: Explained) -> tuple[list[str], list[list[str]]]:
 
 def band_table(one: Explained) -> tuple[list[str], list[list[str]]]:
     """Header and a row per training and band: the change from clean of every network."""
-    header = ["trained with", "cycles per pixel", *one.networks, MEAN]
+    means = [MEAN] if len(one.networks) > 1 else []
+    header = ["trained with", "cycles per pixel", *one.networks, *means]
     rows = [
         [
             arm,

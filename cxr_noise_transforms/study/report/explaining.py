@@ -91,7 +91,7 @@ def write_explaining(
     sections = [
         Section("", [*notice, Points(answers(one, looked))]),
         Section("Curves", [Gallery("Bands around curves: 95 %.", panels(one), wide=True)]),
-        Section("Where it looks, worst first", _galleries(maps)),
+        Section("Where it looks, worst first", _map_table(maps)),
         Section("Tables", tables),
         made_with(about, repeat),
     ]
@@ -112,21 +112,23 @@ def _variant_tables(one: Explained) -> list[Block]:
     return [Table(caption, header, rows)] if rows else []
 
 
-def _galleries(maps: Sequence[Maps]) -> list[Block]:
-    """Both views of every example side by side."""
-    found: list[Block] = []
+def _map_table(maps: Sequence[Maps]) -> list[Block]:
+    """Both maps of every example side by side."""
+    if not maps:
+        return []
+    caption = (
+        "Activation maps of the first network on films whose map agrees least with that of the "
+        f"clean film under electronic noise of {rms_words(maps[0].se)}"
+    )
+    rows: list[list[str | Picture]] = []
     for place, one in enumerate(maps):
-        words = (
-            f"{one.image}: map on the clean film and under electronic noise of "
-            f"{rms_words(one.se)}, rank correlation {number(one.agreement, '.2f')}"
-        )
         views = (("clean film", one.film, one.map), ("noisy film", one.noisy, one.noisy_map))
         pictures = [
             Picture(f"map-{place}-{side}.jpg", f"{one.image}, {name}", draw(View(film, heat=heat)))
             for side, (name, film, heat) in enumerate(views)
         ]
-        found.append(Gallery(words, pictures))
-    return found
+        rows.append([one.image, *pictures, number(one.agreement, ".2f")])
+    return [Table(caption, ["film", "clean film", "noisy film", "rank correlation"], rows)]
 
 
 def panels(one: Explained) -> list[Picture]:

@@ -62,7 +62,7 @@ def _variant(one: Explained, arm: str, networks: Sequence[str]) -> Variant:
 
 def variant_verdicts(one: Explained) -> list[tuple[str, str]]:
     """A sentence per variant, and one on the architectures."""
-    found = [(f"Beside it: {each.arm}", _variant_words(one, each)) for each in variants(one)]
+    found = [(f"Variant ({each.arm})", _variant_words(one, each)) for each in variants(one)]
     if len(plain_networks(one)) > 1:
         found.insert(0, ("Architecture", _architecture_words(one)))
     return found
@@ -78,7 +78,7 @@ def _variant_words(one: Explained, each: Variant) -> str:
         else ("it fails later" if row.value > 0 else "it fails earlier")
     )
     return (
-        f"{', '.join(each.networks)} have {name} {clean[0]} on clean films (plain {clean[1]}) and "
+        f"{', '.join(each.networks)}: {name} is {clean[0]} on clean films (plain {clean[1]}) and "
         f"{noisy[0]} under electronic noise of {rms_words(TOLD)} (plain {noisy[1]}): the change by "
         f"noise differs by {interval(row, '+.3f')} (p {p_value(row.p_holm, '= ')}), {which}."
     )
@@ -118,7 +118,7 @@ def network_table(one: Explained) -> tuple[list[str], list[list[str]]]:
     """Header and a row per plain network: clean, its changes, and their spread over trainings."""
     header = ["network", "trainings", "clean films"]
     header += [f"change at RMS {electronic_sigma(se):.3g}" for se in SHOWN]
-    header.append(f"its standard deviation over trainings at RMS {electronic_sigma(TOLD):.3g}")
+    header.append(f"its sd over trainings, RMS {electronic_sigma(TOLD):.3g}")
     plain = one.table[(one.table.weights == PLAIN) & (one.table.degradation == UNDEGRADED)]
     found = performance(plain)
     found = found[found.metric == one.metric]

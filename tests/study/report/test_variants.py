@@ -40,8 +40,8 @@ def test_sentences_say_who_fails_first(one: Explained) -> None:
     assert "that of B by -0." in architecture
     assert "the two differ: -0.1" in architecture
     assert "after Bonferroni over 1 pairs" in architecture
-    assert found["Beside it: clean, group norm"].endswith("(p < 0.001), it fails later.")
-    assert found["Beside it: clean, 50% pruned"].endswith("(p < 0.001), it fails earlier.")
+    assert found["Variant (clean, group norm)"].endswith("(p < 0.001), it fails later.")
+    assert found["Variant (clean, 50% pruned)"].endswith("(p < 0.001), it fails earlier.")
 
 
 def test_networks_that_are_one_are_not_told_apart() -> None:
@@ -50,7 +50,7 @@ def test_networks_that_are_one_are_not_told_apart() -> None:
     again = same.assign(weights="clean, group norm")
     twins = find_explained(pd.concat([same, again], ignore_index=True), resamples=200)
     [(lead, words)] = variant_verdicts(twins)
-    assert lead == "Beside it: clean, group norm"
+    assert lead == "Variant (clean, group norm)"
     assert "differs by +0.000 [+0.000, +0.000]" in words
 
 
