@@ -32,6 +32,7 @@ PAIRS = (EQUAL_VARIANCE, UNCLIPPED_PAIR)
 # of all kinds, severities and trainings together
 _FAMILY = ("task", "metric")
 _CURVE = ["weights", "network", "degradation", "se"]
+_PAIR = ["weights", "degradation"]
 
 
 @dataclass(frozen=True)
@@ -81,27 +82,37 @@ class Explained:
         both = [part.intervals() for part in (self.draws, self.mean)]
         return pd.concat(both, ignore_index=True).set_index(_CURVE).sort_index()
 
-    def _pairs(self, kinds: tuple[str, str]) -> Resampled:
-        """The second kind of noise minus the first, at equal RMS."""
+    @cached_property
+    def _pairs(self) -> Resampled:
+        """Quantum minus electronic noise at equal RMS, of stored films and unclipped."""
         noisy = [se for se in self.table.se.unique() if se > 0]
-        pair = self.mean.select(weights=self.arms, degradation=list(kinds), se=noisy)
-        return pair.against(degradation=kinds[0])
+        trained = self.mean.select(weights=self.arms, se=noisy)
+        pairs = [
+            trained.select(degradation=[electronic, quantum]).against(degradation=electronic)
+            for electronic, quantum in PAIRS
+        ]
+        groups = pd.concat([pair.groups for pair in pairs], ignore_index=True)
+        return Resampled(groups, np.concatenate([pair.draws for pair in pairs]))
 
     @cached_property
     def differences(self) -> pd.DataFrame:
         """Quantum minus electronic noise by what was trained with, pair and severity.
 
-        The pairs are named by their quantum noise, as it is stored and unclipped; paired over
-        patients, Holm over all.
+        The pairs are named by their quantum noise; paired over patients, Holm over all.
         """
-        found = [paired_tests(self._pairs(pair), family=_FAMILY) for pair in PAIRS]
-        return pd.concat(found).set_index(["weights", "degradation", "se"]).sort_index()
+        found = paired_tests(self._pairs, family=_FAMILY)
+        return found.set_index([*_PAIR, "se"]).sort_index()
 
     @cached_property
     def difference(self) -> pd.DataFrame:
         """Their mean over the severities, by what was trained with and pair."""
-        found = [_mean_over_severities(self._pairs(pair)) for pair in PAIRS]
-        return pd.concat(found).set_index(["weights", "degradation"]).sort_index()
+        groups = self._pairs.groups
+        rows = list(groups.groupby(_PAIR, sort=False).indices.values())
+        about = groups.iloc[[one[-1] for one in rows]].reset_index(drop=True)
+        about["value"] = [groups.value.to_numpy()[one].mean() for one in rows]
+        draws = np.array([self._pairs.draws[one].mean(axis=0) for one in rows])
+        found = paired_tests(Resampled(about, draws), family=_FAMILY)
+        return found.set_index(_PAIR).sort_index()
 
     @cached_property
     def changes(self) -> pd.DataFrame:
@@ -120,15 +131,6 @@ class Explained:
             for se in self.severities
         }
         return max(spread, key=lambda se: spread[se])
-
-
-def _mean_over_severities(pairs: Resampled) -> pd.DataFrame:
-    groups = pairs.groups
-    rows = list(groups.groupby("weights", sort=False).indices.values())
-    about = groups.iloc[[one[-1] for one in rows]].reset_index(drop=True)
-    about["value"] = [groups.value.to_numpy()[one].mean() for one in rows]
-    draws = np.array([pairs.draws[one].mean(axis=0) for one in rows])
-    return paired_tests(Resampled(about, draws), family=_FAMILY)
 
 
 def find_explained(table: pd.DataFrame, resamples: int = 1000) -> Explained:
