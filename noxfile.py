@@ -25,6 +25,10 @@ _CLASSIFY = (
     "python examples/cls_sweep.py --profile paper --size 224 --noise-seeds 3 --device cuda "
     "--pretrained none --data $CXR_DATA/tb"
 )
+_HARDEN = (
+    "python examples/harden.py --profile full --size 256 --device cuda --weights none "
+    "--data $CXR_DATA/landmark"
+)
 GPU = {
     "tests": (
         "python -m pytest tests --ignore=tests/study --ignore=tests/test_triton.py -m '' -k cuda"
@@ -47,6 +51,15 @@ GPU = {
     "study-heart": f"{_SEGMENT} --organs heart --out runs/gpu/study-heart",
     "study-lungs-heart": f"{_SEGMENT} --organs lungs-heart --out runs/gpu/study-lungs-heart",
     "study-tb": f"{_CLASSIFY} --pairs 'No Finding / Tuberculosis' --out runs/gpu/study-tb",
+    "study-hardened-heart": f"{_HARDEN} --task heart --out runs/gpu/study-hardened-heart",
+    "explain-heart": (
+        "python examples/explain.py runs/gpu/study-hardened-heart --data $CXR_DATA/landmark "
+        "--out runs/gpu/explain-heart"
+    ),
+    "uncertain-labels": (
+        "python examples/chexpert.py --profile paper --pretrained none --device cuda "
+        "--out runs/gpu/uncertain-labels"
+    ),
     "pages": "python -m benchmarks.make_performance",
 }
 

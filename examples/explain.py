@@ -19,11 +19,13 @@ from cxr_noise_transforms.study.command.options import run
 from cxr_noise_transforms.study.command.terminal import say_written
 from cxr_noise_transforms.study.evaluation.explaining import Explaining, trainings
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
-from cxr_noise_transforms.study.report.explained import find_explained, verdicts
-from cxr_noise_transforms.study.report.explaining import write_explaining
-from cxr_noise_transforms.study.report.looked import Looked, looked_verdicts
+from cxr_noise_transforms.study.report.explained import find_explained
+from cxr_noise_transforms.study.report.explaining import answers, write_explaining
+from cxr_noise_transforms.study.report.looked import Looked
 
 BUNDLES = Path(__file__).parent / "bundles"
+# films whose maps are shown
+EXAMPLES = 4
 
 
 def main() -> None:
@@ -38,11 +40,10 @@ def main() -> None:
         raise ValueError(f"{folder} must hold the trainings {', '.join(chosen.trainings)}")
     loading = {"cache": chosen.cache, "num_workers": chosen.workers}
     seeds = range(chosen.noise_seeds)
-    explaining = Explaining(found, BUNDLES, chosen.out, chosen.data, seeds, loading)
+    explaining = Explaining(found, BUNDLES, chosen.out, chosen.data, chosen.lungs, seeds, loading)
     one = find_explained(explaining.run())
     looked = Looked(*explaining.look())
-    answers = [*verdicts(one), *looked_verdicts(looked)]
-    print(*(f"{lead}: {sentence}" for lead, sentence in answers), sep="\n")
+    print(*(f"{lead}: {sentence}" for lead, sentence in answers(one, looked)), sep="\n")
     about = json.loads((chosen.out / "run.json").read_text())
     films = f"films of {chosen.data.name}" if chosen.data else "phantoms"
     written = [
@@ -50,6 +51,7 @@ def main() -> None:
         *write_explaining(
             one,
             looked,
+            explaining.examples(*looked.worst(EXAMPLES)),
             chosen.out,
             f"{found[0].task}, why it fails: {films}",
             about,
@@ -67,6 +69,8 @@ def _arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("folder", type=Path, nargs="?", help="of a finished sweep")
     add("--data", type=Path, metavar="DIR", help="its films; default: phantoms")
+    add("--lungs", type=Path, metavar="DIR",
+        help="a Landmark dataset with the films of a classifier, for its maps")  # fmt: skip
     add("--trainings", nargs="+", metavar="NAME", help="folders to measure; default: all")
     add("--noise-seeds", type=count, default=1, metavar="N", help="repetitions of the noise")
     add("--cache", metavar="memory|none|DIR", default="memory", help="where films read are kept")
@@ -76,7 +80,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _phantoms(out: Path) -> Path:
-    """The folder of one network that was trained on lungs of phantoms."""
+    """The folder of one network, with both normalisations, trained on lungs of phantoms."""
     films = {"dataset_dir": None, "phantoms": 100, "organs": "lungs", "source": None}
     options = films | {"leave_out": None, "levels": None, "size": 64, "seed": 0}
     options["encoder"] = "resnet18"
@@ -84,7 +88,8 @@ def _phantoms(out: Path) -> Path:
     training = recipe | {"encoder_weights": "none"}
     folder = out / "clean-0"
     bundle = BUNDLES / "segmentation"
-    Sweep(bundle, folder, "lungs", "segmentation", ["lungs"], options, training).train(["Unet"])
+    sweep = Sweep(bundle, folder, "lungs", "segmentation", ["lungs"], options, training)
+    sweep.train(["Unet", "Unet+groupnorm"])
     return folder
 
 

@@ -70,3 +70,12 @@ def test_a_sweep_knows_its_options(part: str, tmp_path: Path) -> None:
     # what is missing is the films
     assert done.returncode == 1
     assert str(tmp_path) in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_what_follows_a_study_knows_its_options() -> None:
+    done = run(GPU["explain-heart"])
+    assert done.returncode == 1
+    assert "runs/gpu/study-hardened-heart must hold finished trainings" in done.stderr
+    done = run(f"{GPU['uncertain-labels']} --help")
+    assert done.returncode == 0

@@ -30,6 +30,11 @@ class Spoken(nn.Module):
         return self.network(image).relu().mean(dim=(2, 3))
 
 
+def has_map(network: nn.Module) -> bool:
+    """Whether :func:`network_maps` can draw one: not of tokens, as a vision transformer's are."""
+    return hasattr(network, "decoder") or not hasattr(network, "patch_embed")
+
+
 def network_maps(network: nn.Module, images: Tensor, class_index: int = 0) -> Tensor:
     """Activation maps of the last features of a network of this study, of the decoder for masks.
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from torch import nn
 
+from cxr_noise_transforms.study.columns import UNDEGRADED
 from cxr_noise_transforms.study.devices import usable_device
 from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.films import ORGANS
+from cxr_noise_transforms.study.films.lungs import lung_masks
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
 
-from .grid import BAND_CELLS, BAND_NOISES, EQUAL_VARIANCE, RMS_LADDER
-from .looking import attention, shifts
+from .attention import has_map
+from .compressed import PRUNED, pruned, quantised
+from .grid import BAND_CELLS, BAND_NOISES, EQUAL_VARIANCE, RMS_LADDER, UNCLIPPED_PAIR
+from .looking import Maps, attention, example_maps, noisy, shifts
 from .sweep import Sweep
 
 # settings of a training that its evaluation does not have
@@ -25,6 +33,10 @@ _OF_TRAINING = (
     "epochs", "swa_start", "learning_rate", "batch_size", "encoder_weights", "pretrained", "noise",
     "noise_prob",
 )  # fmt: skip
+
+
+CLEAN = "clean"
+_GROUPED = "+groupnorm"
 
 
 @dataclass(frozen=True)
@@ -42,9 +54,15 @@ class Trained:
     settings: Mapping[str, Any]
 
     @property
-    def noise(self) -> str:
-        """What it was trained with: ``"clean"``, or the name of its folder without the number."""
-        return self.run.name.rpartition("-")[0] if self.settings.get("noise") else "clean"
+    def arm(self) -> str:
+        """How it was made: ``"clean"`` or the noise of its training; and its normalisation."""
+        noise = self.run.name.rpartition("-")[0] if self.settings.get("noise") else CLEAN
+        return f"{noise}, group norm" if self.network.endswith(_GROUPED) else noise
+
+    @property
+    def name(self) -> str:
+        """Of the architecture, whatever its normalisation."""
+        return self.network.removesuffix(_GROUPED)
 
     @property
     def task(self) -> str:
@@ -96,6 +114,8 @@ class Explaining:
         bundles: folder of the bundles.
         out: folder of the results.
         data: folder of the films, ``None`` for phantoms.
+        lungs: folder of the Landmark dataset that a classifier's films are in too, for the share
+            of its maps inside the lungs.
         noise_seeds: repetitions of the noise.
         loading: as of :class:`Sweep`.
     """
@@ -104,6 +124,7 @@ class Explaining:
     bundles: Path
     out: Path
     data: Path | None = None
+    lungs: Path | None = None
     noise_seeds: Sequence[int] = (0,)
     loading: Mapping[str, Any] = field(default_factory=dict)
 
@@ -118,14 +139,13 @@ class Explaining:
         Raises:
             ValueError: as :func:`stress_test`.
         """
-        first = self.trained[0].sweep(self.bundles, self.data, self.loading)
-        # the films are the same for all, and read once
-        films = first.evaluation(self.trained[0].network).parser.get_parsed_content
-        table = pd.concat([self._measure(one, films) for one in self.trained], ignore_index=True)
+        first = self._sweep(self.trained[0])
+        tables = [table for one in self.trained for table in self._measure(one)]
+        table = pd.concat(tables, ignore_index=True)
         self._write("per_image", table)
         run = {
             "task": first.task,
-            "networks": list(dict.fromkeys(one.network for one in self.trained)),
+            "networks": list(dict.fromkeys(one.name for one in self.trained)),
             "settings": first.settings() | {"training": dict(self.trained[0].settings)},
             **provenance(usable_device(None)),
         }
@@ -136,23 +156,25 @@ class Explaining:
     def look(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Attention and the shift of batch normalisation's statistics.
 
+        Networks of tokens have no maps, and networks without batch normalisation no shifts.
+
         Returns:
             The long table of :func:`.looking.attention`, also in ``attention.csv``, and the table
             of :func:`.looking.shifts`, also in ``shifts.csv``.
         """
-        first = self.trained[0].sweep(self.bundles, self.data, self.loading)
-        films = first.evaluation(self.trained[0].network).parser.get_parsed_content
+        content, masks = self._films("test"), self._lungs()
         maps, layers = [], []
         with Progress("attention", len(self.trained), "network") as progress:
             for one in self.trained:
-                sweep = one.sweep(self.bundles, self.data, self.loading)
-                network = sweep.evaluation(one.network).parser.get_parsed_content("network").eval()
+                network = self._network(one).eval()
                 about = {
-                    "task": sweep.task, "network": one.network, "weights": one.noise,
+                    "task": one.task, "network": one.name, "weights": one.arm,
                     "training_seed": one.settings["seed"],
                 }  # fmt: skip
-                loader, device = films("dataloader"), films("device")
-                maps.append(attention(network, loader, sweep.labels[0], about, device))
+                loader, device = content("dataloader"), content("device")
+                if has_map(network):
+                    label = self._sweep(one).labels[0]
+                    maps.append(attention(network, loader, label, about, device, masks))
                 layers.append(shifts(network, loader, about, device))
                 progress.step()
         found = pd.concat(maps, ignore_index=True), pd.concat(layers, ignore_index=True)
@@ -160,25 +182,85 @@ class Explaining:
             self._write(name, table)
         return found
 
+    def examples(self, images: Sequence[str], se: float) -> list[Maps]:
+        """Maps of the first network of :meth:`look` on some films; none without a map.
+
+        Args:
+            images: ids of test films.
+            se: severity of the electronic noise.
+        """
+        content = self._films("test")
+        for one in self.trained:
+            network = self._network(one).eval()
+            if has_map(network):
+                return example_maps(network, content("dataloader"), images, se, content("device"))
+        return []
+
     def _write(self, name: str, table: pd.DataFrame) -> None:
         with whole_file(self.out / f"{name}.csv") as beside:
             table.to_csv(beside, index=False)
 
-    def _measure(self, one: Trained, films: Any) -> pd.DataFrame:
-        sweep = one.sweep(self.bundles, self.data, self.loading)
-        network = sweep.evaluation(one.network).parser.get_parsed_content("network")
-        steps = [(RMS_LADDER, EQUAL_VARIANCE), (BAND_CELLS[1:], BAND_NOISES[1:])]
-        tables = [
-            sweep.stress(
-                one.network,
-                network,
-                films,
-                self.out / "cells" / one.run.name / one.network,
-                cells=cells,
-                degradations=kinds,
-                noise_seeds=self.noise_seeds,
-                about={"weights": one.noise},
-            )
-            for cells, kinds in steps
-        ]
-        return pd.concat(tables, ignore_index=True)
+    def _measure(self, one: Trained) -> Iterator[pd.DataFrame]:
+        """A network under every kind of noise, and its compressed copies at equal RMS."""
+        network = self._network(one)
+        folder = self.out / "cells" / one.run.name / one.network
+        pair = (RMS_LADDER, EQUAL_VARIANCE)
+        for steps in (pair, (RMS_LADDER, UNCLIPPED_PAIR), (BAND_CELLS[1:], BAND_NOISES[1:])):
+            yield self._stress(one, network, one.arm, folder, *steps)
+        if one.arm == CLEAN:
+            for name, copy in self._compressed(network).items():
+                yield self._stress(one, copy, f"{CLEAN}, {name}", folder / name, *pair)
+
+    def _compressed(self, network: nn.Module) -> dict[str, nn.Module]:
+        """Copies of a network by how they are compressed; ranges are those of validation films."""
+        content = self._films("val")
+        device = content("device")
+        network = network.to(device).eval()
+        clean = (noisy(batch, UNDEGRADED, 0.0, device) for batch in content("dataloader"))
+        found = {"8 bits": quantised(network, clean)}
+        return found | {f"{share:.0%} pruned": pruned(network, share) for share in PRUNED}
+
+    def _stress(
+        self,
+        one: Trained,
+        network: nn.Module,
+        arm: str,
+        folder: Path,
+        cells: Sequence[tuple[float, float]],
+        kinds: Sequence[str],
+    ) -> pd.DataFrame:
+        return self._sweep(one).stress(
+            one.name,
+            network,
+            self._films("test"),
+            folder,
+            cells=cells,
+            degradations=kinds,
+            noise_seeds=self.noise_seeds,
+            about={"weights": arm},
+        )
+
+    def _lungs(self) -> dict[str, NDArray[np.uint8]]:
+        if self.lungs is None:
+            return {}
+        images = [film["id"] for film in self._films("test")("split")["test"]]
+        return lung_masks(self.lungs, images, self.trained[0].settings["size"])
+
+    def _sweep(self, one: Trained) -> Sweep:
+        return one.sweep(self.bundles, self.data, self.loading)
+
+    def _network(self, one: Trained) -> nn.Module:
+        found = self._sweep(one).evaluation(one.network).parser.get_parsed_content("network")
+        return cast("nn.Module", found)
+
+    def _films(self, part: str) -> Callable[[str], Any]:
+        """What an evaluation makes of its keys; the films are the same for all, and read once."""
+        if part not in self._contents:
+            first = self.trained[0]
+            workflow = self._sweep(first).evaluation(first.network, part=part)
+            self._contents[part] = workflow.parser.get_parsed_content
+        return self._contents[part]
+
+    @cached_property
+    def _contents(self) -> dict[str, Callable[[str], Any]]:
+        return {}

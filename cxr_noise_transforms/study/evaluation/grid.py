@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cxr_noise_transforms.study.columns import UNDEGRADED
 
 from .degradations import Degradation, degradation_of
-from .kinds import BANDS, Kind, kind_of
+from .kinds import BANDS, UNCLIPPED, Kind, kind_of
 from .storable import storable
 
 Cell = tuple[float, float]
@@ -30,6 +30,8 @@ MEDMNIST_C_CHEST: tuple[Cell, ...] = (
 # severities whose RMS is the same for every kind of noise, and the kinds that are compared there
 RMS_LADDER: tuple[Cell, ...] = tuple((0.0, se) for se in (0.0, 0.5, 1.0, 2.0, 3.0, 6.0, 10.0))
 EQUAL_VARIANCE = (UNDEGRADED, "quantum")
+# the same pair before the digitiser, where nothing saturates
+UNCLIPPED_PAIR = (UNCLIPPED, f"quantum-{UNCLIPPED}")
 BAND_CELLS: tuple[Cell, ...] = tuple((0.0, se) for se in (0.0, 0.5, 1.0, 2.0))
 BAND_NOISES = (UNDEGRADED, *(f"band={number}" for number in range(1, BANDS + 1)))
 

@@ -175,9 +175,11 @@ class Kind:
 
     Args:
         make: ``make(se, value_range=..., bits=...)`` to a noise module.
+        stored: whether the noisy film is digitised as the cell says, or left as it is.
     """
 
     make: Callable[..., nn.Module]
+    stored: bool = True
 
     def noise(
         self, sq: float, se: float, *, value_range: Sequence[float], bits: int | None
@@ -192,15 +194,24 @@ class Kind:
                 f"cells of another kind of noise must be (0, se), which names its RMS; got "
                 f"({sq:g}, {se:g})"
             )
-        return self.make(se, value_range=value_range, bits=bits)
+        return self.make(se, value_range=value_range, bits=bits if self.stored else None)
 
 
+UNCLIPPED = "unclipped"
+_NAMED = {
+    "quantum": Kind(MatchedQuantumNoise),
+    UNCLIPPED: Kind(ElectronicNoise, stored=False),
+    f"quantum-{UNCLIPPED}": Kind(MatchedQuantumNoise, stored=False),
+}
 # their names, as degradations have them
-KINDS = ("quantum", "band=NUMBER")
+KINDS = (*_NAMED, "band=NUMBER")
 
 
 def kind_of(name: str) -> Kind | None:
-    """A kind of noise by its name, ``"quantum"`` or such as ``"band=3"``; ``None`` for another.
+    """A kind of noise by its name, see :data:`KINDS`, such as ``"band=3"``; ``None`` for another.
+
+    ``"unclipped"`` is electronic, ``"quantum-unclipped"`` quantum noise of a film that is not
+    digitised: their variances are equal to the last photon, because nothing saturates.
 
     Raises:
         ValueError: there is no such band.
@@ -210,6 +221,6 @@ def kind_of(name: str) -> Kind | None:
         3
     """
     word, _, number = name.partition("=")
-    if name == "quantum":
-        return Kind(MatchedQuantumNoise)
-    return Kind(partial(BandNoise, check_band(number))) if word == "band" else None
+    if word == "band":
+        return Kind(partial(BandNoise, check_band(number)))
+    return _NAMED.get(name)

@@ -258,7 +258,8 @@ def _clinical(root: Path, names: Mapping[str, str]) -> tuple[dict[str, str], dic
     if not path.is_file():
         return {}, {}
     try:
-        table = pd.read_csv(path, dtype=str).fillna("")
+        # a film may be called NA
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
         raise ValueError(f"cannot read {path}: {error}") from error
     missing = {"File", "Dataset"} - set(table.columns)

@@ -24,10 +24,11 @@ def open_film(path: Path) -> Image.Image:
     """An image file, decoded.
 
     Raises:
-        ValueError: absent, unreadable or truncated, or stored turned.
+        ValueError: absent, unreadable or truncated, stored turned, or of several pages.
     """
     try:
         with Image.open(path) as film:
+            pages = getattr(film, "n_frames", 1)
             orientation = film.getexif().get(_ORIENTATION, 1)
             film.load()
     except _UNREADABLE as error:
@@ -35,6 +36,8 @@ def open_film(path: Path) -> Image.Image:
     if orientation in range(2, 9):
         # some readers turn it and others do not: masks and networks may be of either
         raise ValueError(f"film {path} must be stored upright, got orientation {orientation}")
+    if pages > 1:
+        raise ValueError(f"film {path} must be one image, got {pages} pages")
     return film
 
 

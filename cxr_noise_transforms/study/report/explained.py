@@ -10,6 +10,11 @@ import pandas as pd
 
 from cxr_noise_transforms import electronic_sigma
 from cxr_noise_transforms.study.columns import UNDEGRADED
+from cxr_noise_transforms.study.evaluation.grid import (
+    BAND_NOISES,
+    EQUAL_VARIANCE,
+    UNCLIPPED_PAIR,
+)
 from cxr_noise_transforms.study.evaluation.kinds import BANDS, band_edges
 from cxr_noise_transforms.study.statistics.comparisons import paired_tests
 from cxr_noise_transforms.study.statistics.long_table import MEAN, check_table
@@ -21,9 +26,13 @@ from .words import interval, metric_name, number, p_value
 
 QUANTUM = "quantum"
 KIND_NAMES = {UNDEGRADED: "electronic noise", QUANTUM: "quantum noise"}
+BAND_NAMES = BAND_NOISES[1:]
+# electronic and quantum noise of one RMS: of stored films, and unclipped
+PAIRS = (EQUAL_VARIANCE, UNCLIPPED_PAIR)
 # of all kinds, severities and trainings together
 _FAMILY = ("task", "metric")
 _CURVE = ["weights", "network", "degradation", "se"]
+_PAIR = ["weights", "degradation"]
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,9 @@ class Explained:
 
     @property
     def arms(self) -> list[str]:
-        """What was trained with."""
-        return list(self.table.weights.unique())
+        """What was trained with; not what was compressed afterwards, which no band was tried on."""
+        banded = (self.table.degradation == BAND_NAMES[0]) & (self.table.se > 0)
+        return list(self.table.weights[banded].unique())
 
     @property
     def networks(self) -> list[str]:
@@ -74,27 +84,35 @@ class Explained:
 
     @cached_property
     def _pairs(self) -> Resampled:
-        """Quantum minus electronic noise at equal RMS."""
+        """Quantum minus electronic noise at equal RMS, of stored films and unclipped."""
         noisy = [se for se in self.table.se.unique() if se > 0]
-        pair = self.mean.select(degradation=[UNDEGRADED, QUANTUM], se=noisy)
-        return pair.against(degradation=UNDEGRADED)
+        trained = self.mean.select(weights=self.arms, se=noisy)
+        pairs = [
+            trained.select(degradation=[electronic, quantum]).against(degradation=electronic)
+            for electronic, quantum in PAIRS
+        ]
+        groups = pd.concat([pair.groups for pair in pairs], ignore_index=True)
+        return Resampled(groups, np.concatenate([pair.draws for pair in pairs]))
 
     @cached_property
     def differences(self) -> pd.DataFrame:
-        """That difference by what was trained with and severity: paired, Holm over all."""
+        """Quantum minus electronic noise by what was trained with, pair and severity.
+
+        The pairs are named by their quantum noise; paired over patients, Holm over all.
+        """
         found = paired_tests(self._pairs, family=_FAMILY)
-        return found.set_index(["weights", "se"]).sort_index()
+        return found.set_index([*_PAIR, "se"]).sort_index()
 
     @cached_property
     def difference(self) -> pd.DataFrame:
-        """Its mean over the severities, by what was trained with."""
+        """Their mean over the severities, by what was trained with and pair."""
         groups = self._pairs.groups
-        rows = list(groups.groupby("weights", sort=False).indices.values())
+        rows = list(groups.groupby(_PAIR, sort=False).indices.values())
         about = groups.iloc[[one[-1] for one in rows]].reset_index(drop=True)
         about["value"] = [groups.value.to_numpy()[one].mean() for one in rows]
         draws = np.array([self._pairs.draws[one].mean(axis=0) for one in rows])
         found = paired_tests(Resampled(about, draws), family=_FAMILY)
-        return found.set_index("weights")
+        return found.set_index(_PAIR).sort_index()
 
     @cached_property
     def changes(self) -> pd.DataFrame:
@@ -113,9 +131,6 @@ class Explained:
             for se in self.severities
         }
         return max(spread, key=lambda se: spread[se])
-
-
-BAND_NAMES = tuple(f"band={number}" for number in range(1, BANDS + 1))
 
 
 def find_explained(table: pd.DataFrame, resamples: int = 1000) -> Explained:
@@ -149,7 +164,9 @@ def verdicts(one: Explained) -> list[tuple[str, str]]:
 
 def arm_words(arm: str) -> str:
     """What was trained with."""
-    return "trained on clean films" if arm == "clean" else f"trained with noise, {arm}"
+    noise, _, rest = arm.partition(", ")
+    words = "trained on clean films" if noise == "clean" else f"trained with noise, {noise}"
+    return f"{words}, {rest}" if rest else words
 
 
 def rms_words(se: float) -> str:
@@ -165,8 +182,9 @@ def band_words(band: str) -> str:
 
 
 def _scale(one: Explained, arm: str) -> str:
-    name, mean = metric_name(one.metric), one.difference.loc[arm]
-    ends = one.differences.loc[arm].index
+    name = metric_name(one.metric)
+    mean, unclipped = (one.difference.loc[(arm, pair[1])] for pair in PAIRS)
+    ends = one.differences.loc[(arm, QUANTUM)].index
     lost = one.changes.value.loc[(arm, MEAN, UNDEGRADED)]
     average = lost[lost.index > 0].mean()
     sentence = (
@@ -177,14 +195,24 @@ def _scale(one: Explained, arm: str) -> str:
     )
     if mean.p_holm >= ALPHA:
         within = max(abs(mean.lower), abs(mean.upper))
-        return (
-            f"{sentence}: the two cost the same within {number(within)}, and what differs at equal "
-            "severities is the scale."
+        sentence += (
+            f": the two cost the same within {number(within)}, and what differs at equal "
+            "severities is the scale"
         )
-    which = "less" if mean.value > 0 else "more"
+    else:
+        sentence += (
+            ": beyond scale, signal dependence and saturation make quantum noise cost "
+            f"{'less' if mean.value > 0 else 'more'}, by {abs(mean.value / average):.0%} of that "
+            "loss"
+        )
     return (
-        f"{sentence}: beyond scale, signal dependence and saturation make quantum noise cost "
-        f"{which}, by {abs(mean.value / average):.0%} of that loss."
+        f"{sentence}. On films that nothing clips or digitises it leaves "
+        f"{interval(unclipped, '+.3f')} (p {p_value(unclipped.p_holm, '= ')}): "
+        + (
+            "signal dependence alone makes no difference that these films could show."
+            if unclipped.p_holm >= ALPHA
+            else "that is signal dependence alone."
+        )
     )
 
 
@@ -204,28 +232,30 @@ def _bands(one: Explained, arm: str) -> str:
 
 
 def equal_table(one: Explained) -> tuple[list[str], list[list[str]]]:
-    """Header and a row per training and RMS: both noises, and their paired difference."""
-    header = ["trained with", "RMS", "electronic", "quantum", "difference"]
+    """Header and a row per training and RMS: both noises, and their paired differences."""
+    header = ["trained with", "RMS", "electronic", "quantum", "difference", "unclipped difference"]
     rows = [
         [
-            str(arm),
+            arm,
             f"{electronic_sigma(se):.3g}",
-            *(interval(one.levels.loc[(arm, MEAN, kind, se)]) for kind in (UNDEGRADED, QUANTUM)),
-            _starred(row),
+            *(interval(one.levels.loc[(arm, MEAN, kind, se)]) for kind in EQUAL_VARIANCE),
+            *(starred(one.differences.loc[(arm, pair[1], se)]) for pair in PAIRS),
         ]
-        for (arm, se), row in one.differences.iterrows()
+        for arm in one.arms
+        for se in one.differences.loc[(arm, QUANTUM)].index
     ]
     return header, rows
 
 
 def band_table(one: Explained) -> tuple[list[str], list[list[str]]]:
     """Header and a row per training and band: the change from clean of every network."""
-    header = ["trained with", "cycles per pixel", *one.networks, MEAN]
+    means = [MEAN] if len(one.networks) > 1 else []
+    header = ["trained with", "cycles per pixel", *one.networks, *means]
     rows = [
         [
             arm,
             "white" if kind == UNDEGRADED else band_words(kind),
-            *(_starred(one.changes.loc[(arm, name, kind, one.telling)]) for name in header[2:]),
+            *(_change(one, (arm, name, kind, one.telling)) for name in header[2:]),
         ]
         for arm in one.arms
         for kind in (*BAND_NAMES, UNDEGRADED)
@@ -233,13 +263,19 @@ def band_table(one: Explained) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _starred(row: pd.Series) -> str:
+def _change(one: Explained, cell: tuple[str, str, str, float]) -> str:
+    """A dash where this network has no such training."""
+    return starred(one.changes.loc[cell]) if cell in one.changes.index else number(np.nan)
+
+
+def starred(row: pd.Series) -> str:
+    """A difference with its interval, marked where it is significant after Holm."""
     return interval(row, "+.3f") + (" *" if row.p_holm < ALPHA else "")
 
 
 def equal_points(one: Explained) -> pd.DataFrame:
     """Points of both noises' curves over their RMS, for a panel."""
-    rows = one.levels.loc[(slice(None), MEAN, [UNDEGRADED, QUANTUM]), :].reset_index()
+    rows = one.levels.loc[(one.arms, MEAN, [UNDEGRADED, QUANTUM]), :].reset_index()
     kinds = rows.degradation.map(KIND_NAMES)
     several = len(one.arms) > 1
     return rows.assign(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from cxr_noise_transforms import SIGMA0
 from cxr_noise_transforms.study.evaluation.kinds import band_edges
+from cxr_noise_transforms.study.evaluation.looking import Maps
 from cxr_noise_transforms.study.statistics.long_table import MEAN
 
 from . import document
@@ -22,11 +25,20 @@ from .explained import (
     rms_words,
     verdicts,
 )
+from .gallery import View, draw
 from .looked import Looked, attention_table, looked_verdicts, shift_table
 from .measured import made_with
 from .panels import curve_panel, drawn
 from .pictures import spoken
-from .words import metric_name
+from .variants import (
+    network_points,
+    network_table,
+    plain_networks,
+    variant_points,
+    variant_table,
+    variant_verdicts,
+)
+from .words import metric_name, number
 
 STARS = (
     "Mean over networks and trainings; differences are paired over patients, with 95 % intervals; "
@@ -37,6 +49,7 @@ STARS = (
 def write_explaining(
     one: Explained,
     looked: Looked,
+    maps: Sequence[Maps],
     out: Path,
     title: str,
     about: Mapping[str, Any],
@@ -49,6 +62,7 @@ def write_explaining(
     Args:
         one: findings under noises of one RMS.
         looked: findings of attention and normalisation.
+        maps: examples, in the order in which they are shown.
         out: folder.
         title: of the report.
         about: facts of the run, by name.
@@ -65,27 +79,68 @@ def write_explaining(
             f"Change of {metric_name(one.metric)} by noise of one band, {rms_words(one.telling)}",
             *band_table(one),
         ),
+        Table(
+            "Networks trained on clean films, under electronic noise. Intervals are over patients; "
+            "* marks p < 0.05 after Holm over all of the task",
+            *network_table(one),
+        ),
+        *_variant_tables(one),
         Table("Attention and confidence, mean over films and networks", *attention_table(looked)),
         Table("Shift of batch normalisation's statistics", *shift_table(looked)),
     ]
     sections = [
-        Section("", [*notice, Points([*verdicts(one), *looked_verdicts(looked)])]),
-        Section("Equal RMS, and single bands", [Gallery("Bands: 95 %.", panels(one), wide=True)]),
+        Section("", [*notice, Points(answers(one, looked))]),
+        Section("Curves", [Gallery("Bands around curves: 95 %.", panels(one), wide=True)]),
+        Section("Where it looks, worst first", _map_table(maps)),
         Section("Tables", tables),
         made_with(about, repeat),
     ]
     return document.write(out, title, sections)
 
 
+def answers(one: Explained, looked: Looked) -> list[tuple[str, str]]:
+    """All of them, each after what it is about."""
+    return [*verdicts(one), *variant_verdicts(one), *looked_verdicts(looked)]
+
+
+def _variant_tables(one: Explained) -> list[Block]:
+    header, rows = variant_table(one)
+    caption = (
+        "The same networks made otherwise, under electronic noise; paired with the plain ones, * "
+        "marks p < 0.05 after Holm over a row"
+    )
+    return [Table(caption, header, rows)] if rows else []
+
+
+def _map_table(maps: Sequence[Maps]) -> list[Block]:
+    """Both maps of every example side by side."""
+    if not maps:
+        return []
+    caption = (
+        "Activation maps of the first network on films whose map agrees least with that of the "
+        f"clean film under electronic noise of {rms_words(maps[0].se)}"
+    )
+    rows: list[list[str | Picture]] = []
+    for place, one in enumerate(maps):
+        views = (("clean film", one.film, one.map), ("noisy film", one.noisy, one.noisy_map))
+        pictures = [
+            Picture(f"map-{place}-{side}.jpg", f"{one.image}, {name}", draw(View(film, heat=heat)))
+            for side, (name, film, heat) in enumerate(views)
+        ]
+        rows.append([one.image, *pictures, number(one.agreement, ".2f")])
+    return [Table(caption, ["film", "clean film", "noisy film", "rank correlation"], rows)]
+
+
 def panels(one: Explained) -> list[Picture]:
-    """Both noises over their RMS, and every network over the frequency of the noise."""
+    """Both noises over their RMS, networks and variants likewise, and networks over frequency."""
     metric = metric_name(one.metric)
-    points = equal_points(one)
-    top = ("electronic severity s_e", lambda rms: f"{rms / SIGMA0:g}")
-    labels = ("RMS of the noise, share of full scale", metric)
-    figure = curve_panel(points, list(points.name.unique()), labels, top)
-    alt = f"{metric} over the RMS of quantum and electronic noise: {spoken(points)}"
-    pictures = [Picture("equal.png", alt, *drawn(figure, "equal", alt))]
+    pictures = [_over_rms("equal", equal_points(one), metric, "both noises, mean over networks")]
+    if len(plain_networks(one)) > 1:
+        caption = "trained on clean films, electronic noise"
+        pictures.append(_over_rms("networks", network_points(one), metric, caption))
+    common, points = variant_points(one)
+    if common and len(points.name.unique()) > 1:
+        pictures.append(_over_rms("variants", points, metric, f"mean of {', '.join(common)}"))
     for place, arm in enumerate(one.arms):
         points = band_points(one, arm)
         single = points[points.network != MEAN]
@@ -100,6 +155,15 @@ def panels(one: Explained) -> list[Picture]:
         name = f"bands-{place}"
         pictures.append(Picture(f"{name}.png", alt, *drawn(figure, name, alt), caption=arm))
     return pictures
+
+
+def _over_rms(name: str, points: pd.DataFrame, metric: str, caption: str) -> Picture:
+    """Curves over the RMS of the noise."""
+    top = ("electronic severity s_e", lambda rms: f"{rms / SIGMA0:g}")
+    labels = ("RMS of the noise, share of full scale", metric)
+    figure = curve_panel(points, list(points.name.unique()), labels, top)
+    alt = f"{metric} over the RMS of the noise, {caption}: {spoken(points)}"
+    return Picture(f"{name}.png", alt, *drawn(figure, name, alt), caption=caption)
 
 
 def _band_at(middle: float) -> str:

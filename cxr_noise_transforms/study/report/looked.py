@@ -61,6 +61,17 @@ class Looked:
         wide = noisy.pivot_table("value", film, "metric", observed=True)
         return float(wide.agreement.corr(wide.confidence, method="spearman"))
 
+    def worst(self, number: int) -> tuple[list[str], float]:
+        """Films whose map agrees least with its clean one at the end, least first; that severity.
+
+        Of the table's first network and training, under electronic noise.
+        """
+        end = self.maps.se.max()
+        model = ["network", "weights", "training_seed"]
+        rows = self.maps.merge(self.maps[model].head(1))
+        cell = (rows.metric == "agreement") & (rows.degradation == UNDEGRADED) & (rows.se == end)
+        return list(rows[cell].dropna(subset="value").nsmallest(number, "value").image), end
+
     @cached_property
     def mean_shift(self) -> pd.DataFrame:
         """Shifts by training, kind, severity and third of the network, mean over its layers."""

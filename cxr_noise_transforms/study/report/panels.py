@@ -72,7 +72,7 @@ def curve_panel(
             axis.axhline(constant, color=_INK, lw=1, ls=":", label="constant answer")
         _frame(axis, points, labels)
         steps = apart(sorted(points.severity.unique()))
-        axis.set_xticks(steps)
+        axis.set_xticks(steps, [f"{step:.2g}" if step < 1 else f"{step:g}" for step in steps])
         if half is not None:
             _mark(axis, half, late=half > 0.75 * steps[-1])
         longest = max(len(_shortened(name)) for name in names)

@@ -17,7 +17,11 @@ import timm
 import torch
 from torch import nn
 
+from .group_norm import group_normalised
+
 _PATIENCE = 0.8
+# what follows an architecture's name
+_GROUP_NORM = "groupnorm"
 
 
 def segmentation_network(
@@ -26,8 +30,10 @@ def segmentation_network(
     """A network of segmentation-models-pytorch: grey triplicated in, one logit per organ out.
 
     Args:
-        arch: name of a model in ``segmentation_models_pytorch``, for example ``"Unet"``.
-        encoder: name of one of its encoders.
+        arch: name of a model in ``segmentation_models_pytorch``, for example ``"Unet"``; then,
+            optionally, an encoder of its own and :func:`group normalisation <group_normalised>`:
+            ``"Segformer+mit_b0"``, ``"Unet+groupnorm"``.
+        encoder: name of one of its encoders, where the architecture names none.
         encoder_weights: ``None`` or ``"none"``, ``"imagenet"``, or a file with the encoder's
             state dict.
         channels: organs to segment.
@@ -36,12 +42,14 @@ def segmentation_network(
         ValueError: unknown architecture or encoder, or weights that do not fit.
         ConnectionError: the ImageNet weights are neither cached nor within reach.
     """
+    whole, (arch, parts, grouped) = arch, _parts(arch)
     names = {name.lower() for name in dir(smp) if isinstance(getattr(smp, name), type)}
-    if arch.lower() not in names:
+    if arch.lower() not in names or len(parts) > 1:
         raise ValueError(
             f"arch must be a model of segmentation_models_pytorch (Unet, FPN, DeepLabV3, ...), "
-            f"got {arch!r}"
+            f"optionally with +ENCODER and +{_GROUP_NORM}, got {whole!r}"
         )
+    encoder = parts[0] if parts else encoder
     pretrained = "imagenet" if encoder_weights == "imagenet" else None
     known = smp.encoders.encoders.get(encoder)
     if pretrained and known and pretrained not in known["pretrained_settings"]:
@@ -63,7 +71,7 @@ def segmentation_network(
         # smp keeps a timm network inside of its encoder
         inner = network.encoder.model if encoder.startswith("tu-") else network.encoder
         _load(inner, Path(encoder_weights), f"encoder {encoder}", headless=True)
-    return network
+    return group_normalised(network) if grouped else network
 
 
 def classification_network(
@@ -76,7 +84,8 @@ def classification_network(
     """A network of timm: grey triplicated in, one logit per class out.
 
     Args:
-        arch: name of a timm model, for example ``"resnet34"`` or ``"vit_small_patch16_224"``.
+        arch: name of a timm model, for example ``"resnet34"`` or ``"vit_small_patch16_224"``; with
+            :func:`group normalisation <group_normalised>`: ``"resnet34+groupnorm"``.
         pretrained: ``None`` or ``"none"``, ``"imagenet"``, or a file with the network's state dict;
             the file's classifier may have another number of classes.
         classes: logits.
@@ -87,9 +96,13 @@ def classification_network(
         ValueError: unknown architecture, or weights that do not fit.
         ConnectionError: the ImageNet weights are neither cached nor within reach.
     """
-    if not timm.is_model(arch):
+    whole, (arch, parts, grouped) = arch, _parts(arch)
+    if not timm.is_model(arch) or parts:
         like = ", ".join(get_close_matches(arch, timm.list_models())) or "resnet34, densenet121"
-        raise ValueError(f"arch must be a model of timm ({like}, ...), got {arch!r}")
+        raise ValueError(
+            f"arch must be a model of timm ({like}, ...), optionally with +{_GROUP_NORM}, "
+            f"got {whole!r}"
+        )
     imagenet = pretrained == "imagenet"
     if imagenet and not timm.is_model_pretrained(arch):
         raise ValueError(f"timm has no pretrained weights for {arch!r}: train with pretrained none")
@@ -103,7 +116,7 @@ def classification_network(
         head = network.get_classifier()
         heads = [name for name, module in network.named_modules() if module is head]
         _load(network, Path(pretrained), arch, own=tuple(f"{name}." for name in heads))
-    return network
+    return group_normalised(network) if grouped else network
 
 
 def load_checkpoint(network: nn.Module, path: str | Path, description: str) -> nn.Module:
@@ -120,6 +133,13 @@ def load_checkpoint(network: nn.Module, path: str | Path, description: str) -> n
     """
     _load(network, Path(path), description)
     return network
+
+
+def _parts(arch: str) -> tuple[str, list[str], bool]:
+    """An architecture's name, what else follows it, and whether its normalisation is replaced."""
+    name, *parts = arch.split("+")
+    grouped = parts[-1:] == [_GROUP_NORM]
+    return name, parts[:-1] if grouped else parts, grouped
 
 
 def _load(

@@ -12,10 +12,12 @@ from cxr_noise_transforms.study.evaluation.activation import activation_maps
 from cxr_noise_transforms.study.evaluation.attention import (
     Spoken,
     confidence,
+    has_map,
     inside_share,
     network_maps,
     rank_correlation,
 )
+from cxr_noise_transforms.study.evaluation.looking import attention, example_maps
 
 
 @pytest.fixture
@@ -85,3 +87,43 @@ def test_networks_of_the_study_have_maps(arch: str) -> None:
     maps = network_maps(network.eval(), torch.rand(2, 3, 64, 64))
     assert maps.shape == (2, 64, 64)
     assert 0 <= maps.min() <= maps.max() <= 1
+
+
+def test_attention_lies_in_the_masks_of_the_films_that_have_one(
+    film: tuple[Tensor, Tensor],
+) -> None:
+    image, mask = film
+    torch.manual_seed(0)
+    network = timm.create_model("resnet10t", num_classes=1).eval()
+    batch = {
+        "id": ["a", "b"], "patient": ["a", "b"], "source": ["s", "s"],
+        "image": image.expand(2, 1, 32, 32), "label": torch.ones(2, 1),
+    }  # fmt: skip
+    about = {"task": "t", "network": "n", "weights": "clean", "training_seed": 0}
+    masks = {"b": mask[0].byte().numpy(), "c": mask[0].byte().numpy()}
+    table = attention(network, [batch], "x", about, torch.device("cpu"), masks)
+    inside = table[table.metric == "inside"]
+    assert inside.value[inside.image == "a"].isna().all()
+    known = inside[(inside.image == "b") & (inside.se == 0)].value.iloc[0]
+    maps = network_maps(network, image.expand(1, 3, 32, 32))
+    assert known == pytest.approx(inside_share(maps, mask).item(), abs=1e-2)
+
+
+def test_examples_come_in_the_order_of_their_names(film: tuple[Tensor, Tensor]) -> None:
+    image, _ = film
+    torch.manual_seed(0)
+    network = timm.create_model("resnet10t", num_classes=1).eval()
+    batch = {"id": ["a", "b", "c"], "image": image.expand(3, 1, 32, 32)}
+    found = example_maps(network, [batch], ["c", "a"], 3.0, torch.device("cpu"))
+    assert [(one.image, one.se) for one in found] == [("c", 3.0), ("a", 3.0)]
+    for one in found:
+        assert one.map.shape == one.noisy_map.shape == one.noisy.shape == (32, 32)
+        maps = (torch.as_tensor(each)[None] for each in (one.map, one.noisy_map))
+        assert one.agreement == pytest.approx(rank_correlation(*maps).item(), abs=1e-6)
+    # every film has noise of its own
+    assert (found[0].noisy != found[1].noisy).any()
+
+
+def test_tokens_have_no_map() -> None:
+    assert not has_map(timm.create_model("test_vit"))
+    assert has_map(timm.create_model("test_convnext"))

@@ -17,11 +17,14 @@ def write(run: Path, network: str, **settings: object) -> None:
 def test_trainings_are_found_below_a_sweep_and_below_a_hardening(tmp_path: Path) -> None:
     write(tmp_path / "clean-1", "Unet", organs="heart", seed=1, size=32)
     write(tmp_path / "ladder-0", "FPN", organs="heart", seed=0, size=32, noise={"sq": 1})
-    assert [(one.noise, one.network) for one in trainings(tmp_path)] == [
+    write(tmp_path / "clean-1", "Unet+groupnorm", organs="heart", seed=1, size=32)
+    assert [(one.arm, one.name) for one in trainings(tmp_path)] == [
         ("clean", "Unet"),
+        ("clean, group norm", "Unet"),
         ("ladder", "FPN"),
     ]
-    assert [one.network for one in trainings(tmp_path / "clean-1")] == ["Unet"]
+    found = [one.network for one in trainings(tmp_path / "clean-1")]
+    assert found == ["Unet", "Unet+groupnorm"]
 
 
 def test_a_training_is_opened_with_its_own_settings_and_other_films(tmp_path: Path) -> None:

@@ -9,10 +9,15 @@ from small_films import loader, seen
 from torch import Tensor
 
 from cxr_noise_transforms import ElectronicNoise, NoiseModule, QuantumNoise, image_seeds
-from cxr_noise_transforms.study.evaluation.grid import BAND_NOISES, EQUAL_VARIANCE
+from cxr_noise_transforms.study.evaluation.grid import (
+    BAND_NOISES,
+    EQUAL_VARIANCE,
+    UNCLIPPED_PAIR,
+)
 from cxr_noise_transforms.study.evaluation.kinds import (
     BANDS,
     BandNoise,
+    Kind,
     MatchedQuantumNoise,
     band_density,
     band_edges,
@@ -44,6 +49,24 @@ def test_every_film_has_the_same_variance_of_photons_and_of_electrons(
     square = (same_dose(films, seed=SEEDS) - films).square().mean((1, 2, 3))
     equal = abs(square.mean() - (0.1 * se) ** 2) < STANDARD_ERRORS * square.std() / 10
     assert equal == (mean == 0.5)
+
+
+@pytest.mark.parametrize("se", [3.0, 10.0])
+def test_unclipped_noises_keep_mean_and_variance_where_stored_ones_saturate(se: float) -> None:
+    films = film(0.3).expand(100, -1, -1, -1).contiguous()
+    for name in UNCLIPPED_PAIR:
+        kind = kind_of(name)
+        assert kind
+        noise = kind.noise(0, se, value_range=(0, 1), bits=8)(films, seed=SEEDS) - films
+        square = noise.square().mean((1, 2, 3))
+        off = square.mean() - (0.1 * se) ** 2
+        assert abs(off) < STANDARD_ERRORS * square.std() / len(square) ** 0.5
+        mean = noise.mean((1, 2, 3))
+        assert abs(mean.mean()) < STANDARD_ERRORS * mean.std() / len(mean) ** 0.5
+    for stored in EQUAL_VARIANCE:
+        worse = kind_of(stored) or Kind(ElectronicNoise)
+        noise = worse.noise(0, se, value_range=(0, 1), bits=8)(films, seed=SEEDS) - films
+        assert noise.square().mean() < (0.1 * se) ** 2 * 0.95
 
 
 def test_photons_keep_their_dependence_on_the_signal() -> None:

@@ -57,6 +57,13 @@ def test_clinical_csv_names_the_patient_where_it_knows_him(folder: Path) -> None
     assert patients[f"{NUMBER}-2_6hkbx5"] == NUMBER
 
 
+def test_a_film_may_be_called_na(tmp_path: Path) -> None:
+    write_annotated(tmp_path, "NA")
+    (tmp_path / "clinical.csv").write_text("File,Dataset,PatientID\nNA,None,NA\n")
+    [film] = segmentation_films(tmp_path, "lungs")
+    assert (film["id"], film["source"], film["patient"]) == ("NA", "None", "None-NA")
+
+
 def test_clinical_csv_without_its_columns(folder: Path) -> None:
     (folder / "clinical.csv").write_text("File,Source\n")
     with pytest.raises(ValueError, match=r"clinical.csv must have the columns .* lacks \['Data"):

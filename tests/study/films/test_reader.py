@@ -153,6 +153,16 @@ def test_a_film_that_is_stored_turned_is_refused(tmp_path: Path, ending: str) ->
         read_grey(path, 16)
 
 
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_a_file_of_several_pages_is_refused(tmp_path: Path, ending: str) -> None:
+    path, film = tmp_path / f"film.{ending}", Image.new("L", (16, 16), 200)
+    film.save(path, save_all=True)
+    assert read_grey(path, 16).max() == 200
+    film.save(path, save_all=True, append_images=[Image.new("L", (16, 16), 100)])
+    with pytest.raises(ValueError, match=rf"film.{ending} must be one image, got 2 pages"):
+        read_grey(path, 16)
+
+
 def test_film_that_is_not_square_is_named(tmp_path: Path) -> None:
     Image.new("L", (64, 48)).save(tmp_path / "wide.png")
     with pytest.raises(ValueError, match=r"wide.png must be square, got 64 x 48"):

@@ -7,6 +7,7 @@ from tables import rows
 
 from cxr_noise_transforms.study.report.explained import (
     BAND_NAMES,
+    arm_words,
     band_points,
     band_table,
     equal_points,
@@ -22,53 +23,79 @@ from cxr_noise_transforms.study.report.looked import (
     shift_table,
 )
 
+SEVERITIES = (1.0, 2.0, 3.0, 6.0)
+
 
 def table(dependence: float) -> pd.DataFrame:
-    """White noise costs 0.2 per severity, photons less by the dependence, low bands 0.3, others 0.
+    """White noise costs 0.1 per severity, photons less by the dependence, low bands 0.15, others 0.
 
-    Without the clean cell of any kind but electronic noise, as a sweep has it.
+    Unclipped, nothing costs anything. Network B loses twice as much of all this as A, and group
+    normalisation, which A alone has, and pruning change its losses by half. Without the clean cell
+    of any kind but electronic noise, as a sweep has it.
     """
     generator = np.random.default_rng(0)
-    slopes = {"none": 0.2, "quantum": 0.2 - dependence}
-    slopes |= {band: 0.3 * (place < 2) for place, band in enumerate(BAND_NAMES)}
+    slopes = {"none": 0.1, "quantum": 0.1 - dependence, "unclipped": 0.0, "quantum-unclipped": 0.0}
+    slopes |= {band: 0.15 * (place < 2) for place, band in enumerate(BAND_NAMES)}
+    made = {("A", "clean"): 1, ("B", "clean"): 2, ("A", "clean, group norm"): 0.5}
+    made |= {("A", "clean, 50% pruned"): 1.5, ("B", "clean, 50% pruned"): 3}
     parts = []
-    for network in ("A", "B"):
-        for kind, slope in slopes.items():
-            for se in (0.0, 1.0, 2.0) if kind == "none" else (1.0, 2.0):
-                value = 0.9 - slope * se + generator.normal(0, 0.02, 40)
+    for (network, weights), factor in made.items():
+        measured = list(slopes.items())
+        if "pruned" in weights:
+            measured = measured[:2]
+        for kind, slope in measured:
+            for se in (0.0, *SEVERITIES) if kind == "none" else SEVERITIES:
+                value = 0.95 - factor * slope * se / 2 + generator.normal(0, 0.02, 40)
                 part = rows(value, cell=(0.0, se), metric="dice", network=network)
-                parts.append(part.assign(weights="clean", degradation=kind))
+                parts.append(part.assign(weights=weights, degradation=kind))
     return pd.concat(parts, ignore_index=True)
 
 
 def test_a_difference_at_equal_rms_is_signal_dependence_and_none_is_scale() -> None:
     one = find_explained(table(0.05), resamples=200)
-    assert one.difference.value["clean"] == pytest.approx(0.075, abs=0.01)
-    assert one.differences.value["clean", 2.0] == pytest.approx(0.1, abs=0.01)
-    scale, bands = (words for _, words in verdicts(one))
-    assert "signal dependence and saturation make quantum noise cost less, by 2" in scale
-    assert one.telling == 2
+    # networks lose 0.075 per severity on the average, and a half of that to photons
+    assert one.difference.value["clean", "quantum"] == pytest.approx(0.0375 * 3, abs=0.01)
+    assert one.differences.value["clean", "quantum", 2.0] == pytest.approx(0.075, abs=0.01)
+    assert one.difference.value["clean", "quantum-unclipped"] == pytest.approx(0, abs=0.01)
+    found = dict(verdicts(one))
+    scale = found["Scale or signal (trained on clean films)"]
+    assert "signal dependence and saturation make quantum noise cost less, by " in scale
+    assert scale.endswith(
+        "signal dependence alone makes no difference that these films could show."
+    )
+    bands = found["Frequencies (trained on clean films)"]
+    assert one.telling == 6
     assert "most at 0.0" in bands
     assert "At least half as much as the worst cost: 0.00 to 0.06, 0.06 to 0.12." in bands
-    same = find_explained(table(0.0), resamples=200)
-    assert dict(verdicts(same))["Scale or signal (trained on clean films)"].endswith(
-        "what differs at equal severities is the scale."
-    )
+    same = dict(verdicts(find_explained(table(0.0), resamples=200)))
+    scale = same["Scale or signal (trained on clean films)"]
+    assert "what differs at equal severities is the scale. On films that" in scale
+
+
+def test_what_was_compressed_is_no_training() -> None:
+    one = find_explained(table(0.05), resamples=50)
+    assert one.arms == ["clean", "clean, group norm"]
+    assert [arm for arm, _ in one.difference.index] == 2 * ["clean"] + 2 * ["clean, group norm"]
+    assert arm_words("clean, group norm") == "trained on clean films, group norm"
+    assert arm_words("ladder") == "trained with noise, ladder"
 
 
 def test_tables_and_panels_have_every_severity_band_and_network() -> None:
     one = find_explained(table(0.05), resamples=50)
     header, equal = equal_table(one)
-    assert [row[1] for row in equal] == ["0.1", "0.2"]
+    assert [row[1] for row in equal] == 2 * ["0.1", "0.2", "0.3", "0.6"]
     assert {len(row) for row in equal} == {len(header)}
     header, bands = band_table(one)
     assert header[2:] == ["A", "B", "mean"]
-    assert len(bands) == len(BAND_NAMES) + 1
-    assert sorted(equal_points(one).severity.unique()) == pytest.approx([0, 0.1, 0.2])
+    assert len(bands) == 2 * (len(BAND_NAMES) + 1)
+    # B has no group normalisation
+    assert {row[3] for row in bands if row[0] != "clean"} == {"–"}
+    assert sorted(equal_points(one).severity.unique()) == pytest.approx([0, 0.1, 0.2, 0.3, 0.6])
     points = band_points(one, "clean")
     assert points.severity.min() == pytest.approx(1 / 32)
     assert len(points) == 3 * len(BAND_NAMES)
-    assert [picture.file for picture in panels(one)] == ["equal.png", "bands-0.png"]
+    files = ["equal.png", "networks.png", "variants.png", "bands-0.png", "bands-1.png"]
+    assert [picture.file for picture in panels(one)] == files
 
 
 def looked() -> Looked:
