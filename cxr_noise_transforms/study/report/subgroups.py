@@ -173,7 +173,8 @@ def _words(each: _Column) -> str:
     """What was found of a column."""
     part = each.part
     (name, size), *rest = part.counts.patients.items()
-    sizes = [f"{name} ({size} patients)", *(f"{name} ({size})" for name, size in rest)]
+    many = "patient" if size == 1 else "patients"
+    sizes = [f"{name} ({size} {many})", *(f"{name} ({size})" for name, size in rest)]
     words = [f"{', '.join(sizes)}."]
     if part.others:
         words += [_clean_words(each), _noise_words(each)]
