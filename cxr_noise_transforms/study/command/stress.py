@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     from cxr_noise_transforms.study.report.findings import find
     from cxr_noise_transforms.study.report.markdown import markdown, write_table
     from cxr_noise_transforms.study.report.page import write_report_of_findings
+    from cxr_noise_transforms.study.report.subgroups import subgroup_words
     from cxr_noise_transforms.study.statistics.summaries import severity_table
 
     with joined():
@@ -54,14 +55,15 @@ def main(arguments: Sequence[str]) -> int:
             "Dose": dose_words(chosen),
             "Made with": shlex.join(["cxr-noise", "stress", *arguments]),
         }
-        title, findings = f"{_name(chosen.model)} under noise", find(table, normal_dose=dose)
+        title = f"{_name(chosen.model)} under noise"
+        findings = find(table, normal_dose=dose, groups=_columns(chosen))
         written = [
             chosen.out / "per_image.csv",
             *write_table(summary, chosen.out / "summary"),
             *write_report_of_findings(chosen.out, findings, title, about),
         ]
     print(markdown(summary))
-    print(*headline(findings), sep="\n")
+    print(*headline(findings), *subgroup_words(findings), sep="\n")
     say_written(written, start)
     return 0
 
@@ -69,14 +71,16 @@ def main(arguments: Sequence[str]) -> int:
 def _films(chosen: argparse.Namespace) -> MaskedFolder | LabelledFolder:
     from cxr_noise_transforms.study.films import LabelledFolder, MaskedFolder
 
+    about = {"levels": chosen.levels, "groups": chosen.groups, "readings": chosen.readings}
     if chosen.masks:
-        return MaskedFolder(
-            chosen.films, dict(chosen.masks), chosen.size, chosen.patients, levels=chosen.levels
-        )
+        return MaskedFolder(chosen.films, dict(chosen.masks), chosen.size, chosen.patients, **about)
     classes = chosen.task == "multiclass"
-    return LabelledFolder(
-        chosen.films, chosen.labels, chosen.size, classes=classes, levels=chosen.levels
-    )
+    return LabelledFolder(chosen.films, chosen.labels, chosen.size, classes=classes, **about)
+
+
+def _columns(chosen: argparse.Namespace) -> list[str]:
+    """The groups' names: the folder has cut their numbers."""
+    return [name.partition("=")[0].strip() for name in chosen.groups]
 
 
 def _measure(
@@ -110,6 +114,7 @@ def _measure(
         labels=None if chosen.task == "multiclass" else films.labels,
         outputs=chosen.outputs,
         uncertain=chosen.uncertain,
+        groups=_columns(chosen),
         cells=cells_of(chosen)
         if chosen.ladder
         else [cell for one in chosen.cells for cell in grids.get(one, [one])],
@@ -148,6 +153,10 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--task", choices=_TASKS, help="default: segmentation with --masks, else multilabel")
     add("--outputs", choices=("logits", "probabilities"), help="what the model gives")
     add("--uncertain", choices=("ignore",), help="leave labels of -1 out, as missing ones are")
+    add("--groups", nargs="+", default=[], metavar="NAME",
+        help="columns of --readings whose groups are compared, as sex or age=40,60")  # fmt: skip
+    add("--readings", type=Path, metavar="CSV",
+        help="a row per film; default: the CSV of --labels or --patients")  # fmt: skip
     add("--size", type=count, default=512, help="side of the films in pixels")
     add("--levels", type=count, metavar="N",
         help="full scale of films that do not fill their files: 4095 for 12 bits")  # fmt: skip

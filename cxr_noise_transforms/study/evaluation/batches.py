@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DistributedSampler
 
 from cxr_noise_transforms._signal import FULL_SCALE
+from cxr_noise_transforms.study.groups import Grouping
 from cxr_noise_transforms.study.processes import REFUSALS, said_in_worker
 
 from .identity import tensor_bytes
@@ -35,6 +36,7 @@ class Content(NamedTuple):
     shapes: tuple[Any, ...]
     patient: str
     source: str
+    groups: tuple[tuple[str, str], ...] = ()
 
 
 class Later:
@@ -47,14 +49,18 @@ class Later:
         return iter(self.make())
 
 
-def batches(loader: Iterable[Any], scale: Scale) -> Iterator[dict[str, Any]]:
+def batches(
+    loader: Iterable[Any], scale: Scale, groupings: Sequence[Grouping] = ()
+) -> Iterator[dict[str, Any]]:
     """Every batch as a mapping of image, label, and one id, patient and source per image.
 
-    The image is grey; ``channels`` is how many it had.
+    The image is grey; ``channels`` is how many it had; ``groups`` are the groups by their name,
+    one per image.
 
     Raises:
-        TypeError: a batch of another form.
-        ValueError: films with channels that differ, or with values outside of the scale.
+        TypeError: a batch of another form, or a group that is no text and no number.
+        ValueError: films with channels that differ, or with values outside of the scale; a batch
+            without a group, or with another number of groups than images.
     """
     place = 0
     for batch in _read(loader):
@@ -70,6 +76,7 @@ def batches(loader: Iterable[Any], scale: Scale) -> Iterator[dict[str, Any]]:
             if isinstance(each, str) or len(each) != count:
                 raise ValueError(f"a batch of {count} images must hold {count} {name}s, got {each}")
             named[name] = [str(one) for one in each]
+        named["groups"] = {one.name: _groups(named, one, count) for one in groupings}
         _make_grey(named)
         _check_values(named, scale)
         place += count
@@ -79,10 +86,11 @@ def batches(loader: Iterable[Any], scale: Scale) -> Iterator[dict[str, Any]]:
 def contents(batch: Mapping[str, Any]) -> Iterator[tuple[str, Content]]:
     """Id and content of every film of a batch."""
     columns = [batch[name] for name in ("id", "image", "label", "patient", "source")]
-    for film, image, label, patient, source in zip(*columns, strict=True):
+    grouped = [[(name, one) for one in groups] for name, groups in batch["groups"].items()]
+    for film, image, label, patient, source, *groups in zip(*columns, *grouped, strict=True):
         shapes = tuple((str(one.dtype), tuple(one.shape)) for one in (image, label))
         checksum = zlib.crc32(tensor_bytes(label), zlib.crc32(tensor_bytes(image)))
-        yield film, Content(checksum, shapes, patient, source)
+        yield film, Content(checksum, shapes, patient, source, tuple(groups))
 
 
 def films_left_out(loader: Iterable[Any]) -> int:
@@ -129,6 +137,19 @@ def _named(batch: Any) -> dict[str, Any]:
             f"a batch must hold the tensors image and label, got {sorted(map(str, named))}"
         )
     return named
+
+
+def _groups(batch: Mapping[str, Any], grouping: Grouping, count: int) -> list[str]:
+    name = grouping.name
+    if name not in batch:
+        raise ValueError(
+            f"a batch must be a mapping with the group {name}, got {', '.join(map(str, batch))}"
+        )
+    given = batch[name].flatten().tolist() if isinstance(batch[name], Tensor) else batch[name]
+    each = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if len(each) != count or isinstance(given, str):
+        raise ValueError(f"a batch of {count} images must hold {count} of {name}, got {given}")
+    return [grouping.group(one) for one in each]
 
 
 def _make_grey(batch: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cxr_noise_transforms.monai import NoisyBatch
 from cxr_noise_transforms.study.devices import out_of_memory
+from cxr_noise_transforms.study.groups import Grouping
 from cxr_noise_transforms.study.predictions import refuse_nan
 
 from .batches import Content, Scale, batches, contents
@@ -27,7 +28,7 @@ class Reading(NamedTuple):
 
     Attributes:
         tables: one per noise, ordered by film.
-        films: SHA-256 of all films with their labels, patients and sources.
+        films: SHA-256 of all films with their labels, patients, sources and groups.
         bounded: whether every prediction lay in [0, 1].
     """
 
@@ -56,6 +57,7 @@ class Reader:
         device: of the model.
         front_end: what noisy images pass before all else, as it is at work.
         after: channels and normalisation of what the model sees.
+        groupings: of the films.
     """
 
     loader: Iterable[Any]
@@ -66,6 +68,7 @@ class Reader:
     device: torch.device
     front_end: Model | None = None
     after: NoisyBatch = field(default_factory=NoisyBatch)
+    groupings: Sequence[Grouping] = ()
 
     @torch.inference_mode()
     def read(self, noises: Sequence[Noise] = ()) -> Reading:
@@ -78,7 +81,7 @@ class Reader:
         films: dict[str, Content] = {}
         parts: list[list[pd.DataFrame]] = [[] for _ in noises]
         bounded = True
-        for batch in batches(self.loader, self.scale):
+        for batch in batches(self.loader, self.scale, self.groupings):
             for film, content in contents(batch):
                 if film in films:
                     raise ValueError(f"the loader yields image {film} twice: ids must be unique")

@@ -17,6 +17,7 @@ from cxr_noise_transforms import LADDER, RadiographicNoise
 from cxr_noise_transforms.monai import NoisyBatch
 from cxr_noise_transforms.study.columns import COLUMNS, UNDEGRADED
 from cxr_noise_transforms.study.devices import usable_device
+from cxr_noise_transforms.study.groups import groupings, more_columns
 from cxr_noise_transforms.study.processes import agreed, rank, wait
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
@@ -47,6 +48,7 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     front_end: Model | None = None,
     outputs: str | None = None,
     uncertain: str | None = None,
+    groups: Iterable[str] = (),
     value_range: Sequence[float] | None = None,
     bits: int | None = 8,
     channels: int | None = None,
@@ -70,9 +72,9 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
 
     Cells that are finished in ``out`` are used only for what they were measured on. The model and
     the measure are known by their content (:func:`.identity.fingerprint`), the films by their
-    pixels, labels, patients and sources: where any cell is finished the films are read once more,
-    without the model, before the others are measured. What cannot be known by content is not used
-    again, unless ``about`` names it.
+    pixels, labels, patients, sources and groups: where any cell is finished the films are read once
+    more, without the model, before the others are measured. What cannot be known by content is not
+    used again, unless ``about`` names it.
 
     Args:
         model: images ``(B, C, H, W)`` to a tensor, or to a mapping with one tensor or with
@@ -80,9 +82,9 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
             evaluation mode, for as long as it is measured.
         loader: batches of images ``(B, 1, H, W)`` with labels: ``(image, label)``,
             ``(image, label, id)``, or a mapping with ``image``, ``label`` and, optionally, ``id``,
-            ``patient`` and ``source``. Images of several equal channels count as grey. Without an
-            id an image is known by its place, and the loader must not shuffle. Read once for every
-            ``cells_at_once`` cells, so let it cache.
+            ``patient``, ``source`` and groups. Images of several equal channels count as grey.
+            Without an id an image is known by its place, and the loader must not shuffle. Read once
+            for every ``cells_at_once`` cells, so let it cache.
         task: ``"segmentation"`` (with surface distances: ``"segmentation-distance"``),
             ``"binary"``, ``"multilabel"``, ``"multiclass"``, or a function of prediction and label
             (see :mod:`~cxr_noise_transforms.study.evaluation.measures`).
@@ -100,6 +102,9 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
         outputs: what the model gives to a named task, ``"logits"`` or ``"probabilities"``;
             default: logits, and a warning where nothing speaks for them.
         uncertain: ``"ignore"`` leaves labels of -1 out, as missing ones (NaN) are.
+        groups: entries of a mapping batch, one text or number per image, that become columns of
+            the table: ``"sex"``, ``"view"``, or ``"age=40,60"`` for numbers cut at 40 and 60 into
+            "under 40", "40 to 59" and "60 and over". What is empty, ``None`` or NaN is "unknown".
         value_range: of the images; default: (0, 1), and the full scale of uint8 and uint16.
         bits: digitise the noisy image, as a stored film is; ``None`` leaves it.
         channels: expand the grey image to this many channels after the noise.
@@ -116,16 +121,17 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
 
     Returns:
         The long table: one row per cell, noise seed, image, label and metric, with the columns
-        :data:`COLUMNS`. A classifier's metric is ``score``, its ``target`` 0 or 1, or NaN
-        where the label is missing.
+        :data:`COLUMNS` and the groups. A classifier's metric is ``score``, its ``target`` 0 or 1,
+        or NaN where the label is missing.
 
     Raises:
-        TypeError: a batch of another form, a prediction that is no tensor, or a setting that
-            cannot be stored.
+        TypeError: a batch of another form, a prediction that is no tensor, a group that is no text
+            and no number, or a setting that cannot be stored.
         ValueError: an empty loader; images outside of their value range, of channels that differ,
             or that the model refuses; a prediction of another shape or with NaN; an image twice;
-            other films than in the cells before; a file in ``out`` of another model or other
-            settings, or of one that is not known; or a device that cannot be used.
+            other films than in the cells before; a batch without a group; a file in ``out`` of
+            another model or other settings, or of one that is not known; or a device that cannot be
+            used.
 
     Example:
         >>> loader = [(torch.rand(2, 1, 8, 8), torch.tensor([0, 1]))]
@@ -137,6 +143,8 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     device = usable_device(device)
     measure = measure_of(task, outputs, uncertain)
     labels = None if labels is None else list(labels)
+    grouped = groupings(groups)
+    order = [*COLUMNS, *more_columns(grouped)]
     kind = task if isinstance(task, str) else "custom"
     about = {"task": kind, "network": _name(model), **storable("about", about or {})}
     noise: dict[str, Any] = {"value_range": list(value_range or (0.0, 1.0)), "bits": bits}
@@ -149,7 +157,9 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
     stores: dict[str, CellStore] = {}
     unknown: dict[str, str] = {}
     if out is not None:
-        given = {"labels": labels, "outputs": outputs or "logits", "uncertain": uncertain}
+        given = {"labels": labels, "outputs": outputs or "logits", "uncertain": uncertain} | _given(
+            "groups", grouped or None
+        )
         roles = {"model": model, "measure": task} | _given("front_end", front_end)
         known, unknown = _identity(roles, about)
         for degradation, worse in known_degradations.items():
@@ -173,7 +183,8 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
             _title(about), len(todo), "cell", done=len(finished), hidden=not progress or rank() != 0
         ) as told,
     ):
-        reader = Reader(loader, scale, ready, measure, labels, device, before, NoisyBatch(**after))
+        seen = NoisyBatch(**after)
+        reader = Reader(loader, scale, ready, measure, labels, device, before, seen, grouped)
         if finished:
             films.add(reader.read().films)
             _check_one_set(films, out)
@@ -185,16 +196,20 @@ def stress_test(  # noqa: PLR0913 (each is a choice of the experiment)
             if start == 0 and found.bounded and outputs is None and isinstance(task, str):
                 _warn_of_probabilities(group)
             for one, rows in zip(group, found.tables, strict=True):
-                constant = {**_DEFAULTS, **about, **one._asdict()}
-                columns = {name: constant[name] for name in COLUMNS if name in constant}
-                tables[one] = table = rows.assign(**columns)[list(COLUMNS)]
+                tables[one] = table = rows.assign(**_constant(about, one))[order]
                 if stores and rank() == 0:
                     stores[one.degradation].write(one, table, found.films)
                 told.step(one.words)
     # a rank that looks for the files finds what the first has written
     wait()
-    empty = pd.DataFrame(columns=list(COLUMNS))
+    empty = pd.DataFrame(columns=order)
     return pd.concat(tables.values(), ignore_index=True) if tables else empty
+
+
+def _constant(about: Mapping[str, Any], one: Measurement) -> dict[str, Any]:
+    """The columns that are the same in every row of a cell."""
+    constant = {**_DEFAULTS, **about, **one._asdict()}
+    return {name: constant[name] for name in COLUMNS if name in constant}
 
 
 def _noise(
@@ -258,8 +273,8 @@ def _check_one_set(films: set[str], out: str | Path | None) -> None:
     if len(films) > 1:
         where = "" if out is None else f" in {out}"
         raise ValueError(
-            f"the films (images, labels, patients, sources) differ between the cells{where}: a "
-            "loader without ids must not shuffle, and other films need another folder"
+            "the films (images, labels, patients, sources, groups) differ between the cells"
+            f"{where}: a loader without ids must not shuffle, and other films need another folder"
         )
 
 

@@ -36,7 +36,8 @@ def rows_of(
             raise ValueError(f"{len(names)} labels ({', '.join(names)}) for {count} outputs")
         flat = values.double().cpu().numpy().ravel()
         target = np.nan if targets is None else targets.double().cpu().numpy().ravel()
-        films = {name: np.repeat(batch[name], count) for name in ("patient", "source")}
+        about = {"patient": batch["patient"], "source": batch["source"], **batch["groups"]}
+        films = {name: np.repeat(each, count) for name, each in about.items()}
         tables.append(
             pd.DataFrame(
                 {"image": np.repeat(batch["id"], count), **films, "metric": metric, "value": flat}

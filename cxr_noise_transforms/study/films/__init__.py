@@ -14,6 +14,7 @@ from .landmark import ORGANS, LoadMaskedFilm, organ_names, segmentation_films
 from .noisy import apply_noise, replay_noise
 from .phantom import chest_phantom
 from .reader import read_grey
+from .readings import with_groups
 from .record import Film
 from .splits import open_split, split_by_patient
 
@@ -45,4 +46,5 @@ __all__ = [
     "segmentation_films",
     "split_by_patient",
     "target_and_weight",
+    "with_groups",
 ]

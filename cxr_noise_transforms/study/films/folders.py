@@ -14,8 +14,11 @@ from monai.transforms import Transform
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from cxr_noise_transforms.study.groups import groupings
+
 from .names import ENDINGS, called, is_film
 from .reader import fitted, open_film, read_grey, stored_size
+from .readings import read_groups
 
 _NO_LABEL = ("image", "patient", "source")
 
@@ -31,10 +34,13 @@ class MaskedFolder(Dataset):
         patients: CSV with the columns ``image`` and ``patient``; without it every film counts as
             a patient of its own.
         levels: see :func:`read_grey`.
+        groups: of the films, columns of the readings, see :func:`.readings.with_groups`.
+        readings: CSV; default: that of the patients.
 
     Raises:
         FileNotFoundError: a folder has no films, or a film has no mask.
-        ValueError: a film and its mask differ in shape, or the table lacks a column or a film.
+        ValueError: a film and its mask differ in shape, a table lacks a column or a film, or there
+            are groups without a table.
     """
 
     def __init__(
@@ -45,6 +51,8 @@ class MaskedFolder(Dataset):
         patients: str | Path | None = None,
         *,
         levels: int | None = None,
+        groups: Iterable[str] = (),
+        readings: str | Path | None = None,
     ) -> None:
         self.films = folder_films(films)
         self.masks = {label: Path(folder) for label, folder in masks.items()}
@@ -54,6 +62,7 @@ class MaskedFolder(Dataset):
         self.patients = {film["id"]: film["id"] for film in self.films}
         if patients is not None:
             self.patients = _patients(patients, self.films)
+        self.groups = read_groups(readings or patients, list(self.patients), groups)
         for label, folder in self.masks.items():
             missing = [f["id"] for f in self.films if not (folder / f"{f['id']}.png").is_file()]
             if missing:
@@ -76,6 +85,7 @@ class MaskedFolder(Dataset):
         return {
             "id": film["id"],
             "patient": self.patients[film["id"]],
+            **self.groups[film["id"]],
             "image": _signal(film["image"], self.size, self.levels),
             "label": torch.from_numpy(np.stack(masks).astype(np.float32)),
         }
@@ -87,12 +97,14 @@ class LabelledFolder(Dataset):
     Args:
         films: folder of images, also in folders below.
         table: CSV with the column ``image``, the file's path below ``films`` with or without
-            ending; optional ``patient`` and ``source``; every other column is a label of 0 and 1,
-            or the one column is a class number. A label may be -1, uncertain, or empty, missing,
-            which is NaN.
+            ending; optional ``patient`` and ``source``; every other column that is no group is a
+            label of 0 and 1, or the one column is a class number. A label may be -1, uncertain, or
+            empty, missing, which is NaN.
         size: side of the square in pixels.
         classes: whether the one label column holds class numbers.
         levels: see :func:`read_grey`.
+        groups: of the films, columns of the readings, see :func:`.readings.with_groups`.
+        readings: CSV; default: that of the labels.
 
     Raises:
         FileNotFoundError: a film of the table is not in the folder.
@@ -108,11 +120,16 @@ class LabelledFolder(Dataset):
         *,
         classes: bool = False,
         levels: int | None = None,
+        groups: Iterable[str] = (),
+        readings: str | Path | None = None,
     ) -> None:
         self.size = size
         self.levels = levels
         self.rows = _read_table(table)
-        self.labels = [name for name in self.rows if name not in _NO_LABEL]
+        groups = list(groups)
+        own = {one.name for one in groupings(groups)} if readings is None else set()
+        no_label = own.union(_NO_LABEL)
+        self.labels = [name for name in self.rows if name not in no_label]
         if not self.labels:
             raise ValueError(
                 f"{table} must have one column per label, has {', '.join(self.rows)} alone"
@@ -129,6 +146,7 @@ class LabelledFolder(Dataset):
         _refuse_repeated(ids, table)
         by_id = {film["id"]: film for film in found}
         self.films = [by_id[film] for film in ids]
+        self.groups = read_groups(readings or table, ids, groups)
         for label in self.labels:
             _check_label(self.rows[label], f"column {label} of {table}", classes=classes)
 
@@ -144,6 +162,7 @@ class LabelledFolder(Dataset):
             "id": film["id"],
             "patient": row.get("patient", film["id"]),
             "source": str(row.get("source", "")),
+            **self.groups[film["id"]],
             "image": _signal(film["image"], self.size, self.levels),
             "label": label,
         }

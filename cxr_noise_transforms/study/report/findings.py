@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -29,7 +29,10 @@ from cxr_noise_transforms.study.statistics.performance import (
     seed_spread,
 )
 from cxr_noise_transforms.study.statistics.resampling import Resampled, bootstrap
+from cxr_noise_transforms.study.statistics.subgroups import Subgroups
 from cxr_noise_transforms.study.statistics.summaries import in_ladder, in_order
+
+from .columns import compared_groups, grouped
 
 ALPHA = 0.05
 _NAMES = ("task", "network", "weights", "image", "label", "metric")
@@ -48,6 +51,8 @@ class Findings:
         networks: in the report's order.
         normal_dose: quantum severity of the normal dose; NaN where pixels have no size.
         controls: what other degradations change, paired with the same films without them.
+        subgroups: of every column of groups, means over labels and networks.
+        uncut: columns of too many groups, and how many they have.
     """
 
     table: pd.DataFrame
@@ -57,6 +62,8 @@ class Findings:
     networks: Sequence[str]
     normal_dose: float = np.nan
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    subgroups: Sequence[Subgroups] = ()
+    uncut: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
@@ -205,6 +212,7 @@ def find(
     networks: Sequence[str] | None = None,
     resamples: int = 1000,
     normal_dose: float = np.nan,
+    groups: Iterable[str] | None = None,
 ) -> list[Findings]:
     """The findings of every task in a long table, in its order.
 
@@ -214,11 +222,15 @@ def find(
         networks: their order; default: the table's.
         resamples: of the patients.
         normal_dose: quantum severity of the normal dose, for a second scale of the severities.
+        groups: columns whose groups are compared, ``"sex"``, or ``"age=40,60"`` for ages that are
+            not cut yet; default: all columns that not every long table has. A column of more than
+            20 groups is named only.
 
     Raises:
-        ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`.
+        ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table` and
+            :func:`~cxr_noise_transforms.study.statistics.subgroups.subgroups`.
     """
-    table = check_table(table)
+    table, columns = grouped(check_table(table), groups)
     table = table.astype(dict.fromkeys(_NAMES, str))
     if thresholds is not None:
         thresholds = {
@@ -235,7 +247,10 @@ def find(
         if part.empty:
             raise ValueError(f"task {task} must have films without a degradation, to compare with")
         perf, draws = performance(part, thresholds), bootstrap(part, thresholds, resamples)
-        found.append(Findings(part, perf, draws.completed(), weights, order, normal_dose, controls))
+        reported = part[part.weights == weights]
+        compared = compared_groups(reported, columns, thresholds, resamples)
+        draws = draws.completed()
+        found.append(Findings(part, perf, draws, weights, order, normal_dose, controls, *compared))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from .measured import design, facts_table, films_table, training_tables
 from .pictures import answer_cards, film_ladder, photographer, severity_curves
 from .sentences import remarks
 from .single_films import worst_films
+from .subgroups import subgroup_blocks
 from .tables import overview, result_tables
 
 _PHANTOMS = "Phantoms, which say nothing about patients."
@@ -103,6 +104,7 @@ def write_report_of_table(
     about: Mapping[str, str] | None = None,
     views: Views | None = None,
     thresholds: Thresholds | None = None,
+    groups: Iterable[str] | None = None,
 ) -> list[Path]:
     """Write the report of any long table, such as a stress test of a model of one's own.
 
@@ -113,6 +115,8 @@ def write_report_of_table(
         about: what was measured on what, name to words.
         views: the films under noise as the first network sees them, for the pictures.
         thresholds: for F1, see :func:`performance`.
+        groups: columns whose groups are compared, see
+            :func:`~cxr_noise_transforms.study.report.findings.find`; default: all that there are.
 
     Returns:
         ``report.html`` and ``report.md``, whose pictures are in the folder ``report``.
@@ -120,7 +124,8 @@ def write_report_of_table(
     Raises:
         ValueError: see :func:`~cxr_noise_transforms.study.report.findings.find`.
     """
-    return write_report_of_findings(out, find(table, thresholds), title, about, views)
+    findings = find(table, thresholds, groups=groups)
+    return write_report_of_findings(out, findings, title, about, views)
 
 
 def write_report_of_findings(
@@ -160,6 +165,7 @@ def _write(
         Section("", [*notice, *answer_cards(tasks, names), *overview(tasks)]),
         Section("In words", _each(tasks, lambda one: remarks(one, alone=not several), fold=True)),
         *more,
+        Section("Subgroups", _each(tasks, lambda one: subgroup_blocks(one, names), fold=True)),
         Section("What was measured", [*measured, *design(tasks)]),
         Section("Films under noise", _each(tasks, lambda one: film_ladder(one, film), fold=True)),
         Section(

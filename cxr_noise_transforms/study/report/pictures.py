@@ -30,7 +30,7 @@ from .words import (
 )
 
 # these metrics have no figures
-_IN_TABLES = frozenset({"f1_val", "brier", "ece"})
+IN_TABLES = frozenset({"f1_val", "brier", "ece"})
 _POINTS = ["name", "severity", "value", "lower", "upper"]
 
 # findings, film, cell, caption to picture
@@ -70,7 +70,7 @@ def _card(answer: Answer, tasks: Sequence[Findings], names: Iterator[str]) -> Ca
 
 def severity_curves(one: Findings, names: Iterator[str], *, leading: bool) -> list[Block]:
     """The severity curves of every metric that has figures, folded; the leading one unfolded."""
-    shown = [metric for metric in one.metrics if metric not in _IN_TABLES] or one.metrics[:1]
+    shown = [metric for metric in one.metrics if metric not in IN_TABLES] or one.metrics[:1]
     blocks: list[Block] = []
     for metric in shown if leading else shown[1:]:
         panels = [_panel(one, metric, axis, names) for axis in one.axes]
@@ -83,9 +83,9 @@ def severity_curves(one: Findings, names: Iterator[str], *, leading: bool) -> li
 
 
 def _panel(one: Findings, metric: str, axis: str, names: Iterator[str]) -> Picture | None:
-    mean = _on_axis(one.levels.loc[metric].reset_index(), axis)
+    mean = axis_points(one.levels.loc[metric].reset_index(), axis)
     points = one.draws.select(metric=metric, network=list(one.networks)).intervals()
-    points = _on_axis(points.rename(columns={"network": "name"}), axis)
+    points = axis_points(points.rename(columns={"network": "name"}), axis)
     mean = mean if len(one.networks) > 1 else None
     constant, half = one.constant(metric), one.numbers(metric).breakdown[axis]
     return severity_panel(
@@ -97,7 +97,7 @@ def _panel_of_tasks(
     tasks: Sequence[Findings], metric: str, axis: str, names: Iterator[str]
 ) -> Picture | None:
     parts = [one.levels.loc[metric].reset_index().assign(name=one.task) for one in tasks]
-    points = _on_axis(pd.concat(parts, ignore_index=True), axis)
+    points = axis_points(pd.concat(parts, ignore_index=True), axis)
     # bands of many tasks would hide each other
     points[["lower", "upper"]] = np.nan
     constants = {one.constant(metric) for one in tasks}
@@ -145,7 +145,8 @@ def _top(axis: str, normal_dose: float) -> tuple[str, Callable[[float], str]]:
     return label, lambda sq: f"{photons_at(sq)}\n{dose_at(sq, normal_dose)}"
 
 
-def _on_axis(points: pd.DataFrame, axis: str) -> pd.DataFrame:
+def axis_points(points: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """The points of one severity without the other noise."""
     other = "se" if axis == "sq" else "sq"
     rows = points[(points[other] == 0) & points.value.notna()]
     rows = rows.rename(columns={axis: "severity"})

@@ -12,7 +12,7 @@ from .document import Points
 from .findings import ALPHA, Findings
 from .words import SYMBOL, interval, metric_name, p_value
 
-_FEW_PATIENTS = 30
+FEW_PATIENTS = 30
 
 
 def remarks(one: Findings, *, alone: bool = True) -> list[Points]:
@@ -53,7 +53,7 @@ def _caveats(one: Findings) -> list[tuple[str, str]]:
         )
         points.append(("Unequal.", words))
     patients = int(one.levels.loc[one.metrics[0]].patients.max())
-    if 1 < patients < _FEW_PATIENTS:
+    if 1 < patients < FEW_PATIENTS:
         points.append(
             ("Few patients.", f"With {patients} test patients, intervals and p are rough.")
         )

@@ -21,10 +21,12 @@ from .plane import resolution_plane
 from .resampling import Resampled, bootstrap
 from .scores import best_threshold, score_metrics
 from .studies import by_study, ensemble
+from .subgroups import Subgroups, subgroups
 from .summaries import checkpoint_table, severity_table, task_table
 
 __all__ = [
     "Resampled",
+    "Subgroups",
     "area_under_curve",
     "best_threshold",
     "bootstrap",
@@ -51,6 +53,7 @@ __all__ = [
     "score_metrics",
     "seed_spread",
     "severity_table",
+    "subgroups",
     "task_table",
     "validation_thresholds",
 ]

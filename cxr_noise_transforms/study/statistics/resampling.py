@@ -158,7 +158,7 @@ class Resampled:
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, got {level}")
         found = self.groups.copy()
-        patients = found.patients.to_numpy(float)
+        patients = found.patients.to_numpy(float, copy=True)
         patients[patients < 2] = np.nan
         widening = np.sqrt(patients / (patients - 1))
         tails = stats.norm.cdf(widening * stats.t.ppf((1 - level) / 2, patients - 1))

@@ -74,3 +74,42 @@ def test_refusals(tmp_path: Path) -> None:
         with pytest.raises(SystemExit, match=message):
             main(["report", *arguments, "--out", str(tmp_path / "out")])
     assert not (tmp_path / "out").exists()
+
+
+def test_groups_of_the_tables_or_of_readings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    films, generator = np.arange(40), np.random.default_rng(0)
+    table = pd.concat(
+        rows(generator.normal(mean, 0.05, 40).clip(0, 1), metric="dice", cell=cell)
+        for cell, mean in (((0, 0), 0.9), ((4, 0), 0.5))
+    ).assign(view=np.tile(np.where(films % 2, "AP", "PA"), 2))
+    one = written(tmp_path, "a.csv", table)
+    image = [f"image{n:04d}.png" for n in films]
+    readings = pd.DataFrame({"Image Index": image, "Patient Age": 20 + 2 * films})
+    asked = ["report", one, "--out", str(tmp_path / "out")]
+    read = ["--readings", written(tmp_path, "readings.csv", readings)]
+    for options, columns in (
+        ([], ["view: AP (20 patients), PA (20)."]),
+        (
+            [*read, "--groups", "Patient Age=40,60", "view"],
+            ["Patient Age: under 40 (10 patients), 40 to 59 (10), 60 and over (20).", "view: AP"],
+        ),
+    ):
+        assert main([*asked, *options]) == 0
+        said = capsys.readouterr().out.splitlines()
+        told = said[2 : next(n for n, line in enumerate(said) if line.startswith("Finished"))]
+        assert len(told) == len(columns)
+        for line, start in zip(told, columns, strict=True):
+            assert line.startswith(start)
+        report = (tmp_path / "out/report.md").read_text()
+        assert all(f"### {line.partition(':')[0]}" in report for line in told)
+    for options, message in (
+        ([*read, "--groups", "Sex"], "must have the column Sex, has Image Index, Patient Age"),
+        (["--groups", "Sex"], "column must be one of groups, got 'Sex'; the table has view"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            main([*asked, *options])
+    with pytest.raises(SystemExit, match="2"):
+        main([*asked, *read])
+    assert "--readings needs --groups" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from commands import cxr_noise
@@ -139,3 +140,34 @@ def test_noises_of_one_rms(cells: str, other: str, labelled: list[str], tmp_path
     assert done.returncode == 0, done.stderr
     assert other in set(read_table(tmp_path / "out" / "per_image.csv").degradation)
     assert f"| {other} | 0 | 1 |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_groups_of_readings(
+    labelled: list[str],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    readings = pd.DataFrame({"File": [f"ward/{n:03}.png" for n in range(6)]})
+    readings.assign(Sex=["F", "M", "F", "", "M", "M"], Age=[20, 40, 41, 59, 60, 80]).to_csv(
+        "clinical.csv", index=False
+    )
+    asked = ["stress", "mine:two", *labelled, "--cells", "0,0", "--noise-seeds", "1"]
+    asked += ["--readings", "clinical.csv", "--outputs", "logits", "--out", "out"]
+    assert main([*asked, "--groups", "Sex", "Age=40,60"]) == 0
+    said = capsys.readouterr().out
+    assert "\nSex: F (2 patients), M (3), unknown (1). " in said
+    assert "\nAge: under 40 (1 patient), 40 to 59 (3), 60 and over (2). " in said
+    table = read_table("out/per_image.csv")
+    assert set(table.Sex) == {"F", "M", "unknown"}
+    assert "## Subgroups" in Path("out/report.md").read_text()
+    # other groups are another measurement
+    with pytest.raises(SystemExit, match=r"is of another sweep \(groups "):
+        main([*asked, "--groups", "Sex"])
+    masks = ["--films", f"{folder}/films", "--masks", f"lungs={folder}/lungs", "--size", "32"]
+    with pytest.raises(SystemExit, match="groups must have a table of readings, or of patients"):
+        main(["stress", "mine:two", *masks, "--groups", "Sex"])
