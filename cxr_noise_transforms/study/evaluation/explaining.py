@@ -154,7 +154,7 @@ class Explaining:
         return table
 
     def look(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Attention and the shift of batch normalisation's statistics.
+        """Attention and the shift of batch normalisation's statistics, of first trainings.
 
         Networks of tokens have no maps, and networks without batch normalisation no shifts.
 
@@ -164,8 +164,11 @@ class Explaining:
         """
         content, masks = self._films("test"), self._lungs()
         maps, layers = [], []
-        with Progress("attention", len(self.trained), "network") as progress:
-            for one in self.trained:
+        # of several trainings the last that is put there is the first
+        first = {(one.arm, one.name): one for one in reversed(self.trained)}
+        looked_at = [one for one in self.trained if one in first.values()]
+        with Progress("attention", len(looked_at), "network") as progress:
+            for one in looked_at:
                 network = self._network(one).eval()
                 about = {
                     "task": one.task, "network": one.name, "weights": one.arm,

@@ -17,9 +17,11 @@ from cxr_noise_transforms.study.evaluation.grid import (
 )
 from cxr_noise_transforms.study.evaluation.kinds import BANDS, band_edges
 from cxr_noise_transforms.study.statistics.comparisons import paired_tests
-from cxr_noise_transforms.study.statistics.long_table import MEAN, check_table
+from cxr_noise_transforms.study.statistics.long_table import MEAN, check_table, undegraded
+from cxr_noise_transforms.study.statistics.performance import performance
 from cxr_noise_transforms.study.statistics.resampling import Resampled, bootstrap
 from cxr_noise_transforms.study.statistics.summaries import in_order
+from cxr_noise_transforms.study.statistics.trainings import failed_trainings, failed_words
 
 from .findings import ALPHA
 from .words import interval, metric_name, number, p_value
@@ -44,10 +46,12 @@ class Explained:
             was trained with.
         draws: its :func:`~cxr_noise_transforms.study.statistics.resampling.bootstrap` in the first
             metric, labels averaged.
+        failed: trainings that never learned, which are left out of both.
     """
 
     table: pd.DataFrame
     draws: Resampled
+    failed: pd.DataFrame
 
     @property
     def metric(self) -> str:
@@ -56,9 +60,8 @@ class Explained:
 
     @property
     def arms(self) -> list[str]:
-        """What was trained with; not what was compressed afterwards, which no band was tried on."""
-        banded = (self.table.degradation == BAND_NAMES[0]) & (self.table.se > 0)
-        return list(self.table.weights[banded].unique())
+        """What was trained with."""
+        return _trained(self.table)
 
     @property
     def networks(self) -> list[str]:
@@ -140,10 +143,22 @@ def find_explained(table: pd.DataFrame, resamples: int = 1000) -> Explained:
         ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`.
     """
     table = check_table(table)
+    metric = in_order(performance(undegraded(table)).metric.unique())[0]
+    failed = failed_trainings(table, metric)
+    # what was compressed to nothing is a result
+    failed = failed[failed.weights.isin(_trained(table))]
+    keys = ["weights", "network", "training_seed"]
+    left_out = pd.MultiIndex.from_frame(table[keys]).isin(pd.MultiIndex.from_frame(failed[keys]))
+    table = table[~left_out]
     table = pd.concat([table, *_clean_cells(table)], ignore_index=True)
     draws = bootstrap(table, resamples=resamples).mean_over("label")
-    metric = in_order(draws.groups.metric.unique())[0]
-    return Explained(table, draws.select(metric=metric))
+    return Explained(table, draws.select(metric=metric), failed)
+
+
+def _trained(table: pd.DataFrame) -> list[str]:
+    """What was trained; not what was compressed afterwards, which no band was tried on."""
+    banded = (table.degradation == BAND_NAMES[0]) & (table.se > 0)
+    return list(table.weights[banded].unique())
 
 
 def _clean_cells(table: pd.DataFrame) -> list[pd.DataFrame]:
@@ -159,7 +174,9 @@ def _clean_cells(table: pd.DataFrame) -> list[pd.DataFrame]:
 def verdicts(one: Explained) -> list[tuple[str, str]]:
     """The answers, each after what it is about."""
     found = [(f"Scale or signal ({arm_words(arm)})", _scale(one, arm)) for arm in one.arms]
-    return found + [(f"Frequencies ({arm_words(arm)})", _bands(one, arm)) for arm in one.arms]
+    found += [(f"Frequencies ({arm_words(arm)})", _bands(one, arm)) for arm in one.arms]
+    words = f"{failed_words(one.failed)}. They are left out."
+    return [*found, *([("Trainings that failed", words)] if len(one.failed) else [])]
 
 
 def arm_words(arm: str) -> str:

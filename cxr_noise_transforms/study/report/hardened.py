@@ -12,10 +12,11 @@ from cxr_noise_transforms.study.columns import UNDEGRADED
 from cxr_noise_transforms.study.statistics.areas import areas, kept_severities
 from cxr_noise_transforms.study.statistics.comparisons import paired_tests
 from cxr_noise_transforms.study.statistics.curves import CURVE, area_under_curve, curves
-from cxr_noise_transforms.study.statistics.long_table import CLEAN, MEAN, check_table, undegraded
+from cxr_noise_transforms.study.statistics.long_table import CLEAN, MEAN, check_table
 from cxr_noise_transforms.study.statistics.performance import mean_over, performance
 from cxr_noise_transforms.study.statistics.resampling import Resampled, bootstrap
 from cxr_noise_transforms.study.statistics.summaries import in_order
+from cxr_noise_transforms.study.statistics.trainings import failed_trainings, failed_words
 
 from .findings import ALPHA
 from .words import NOISE, SYMBOL, interval, metric_name, number, p_value, photons_at
@@ -102,16 +103,6 @@ class Hardened:
         both["gain"] = both.area - both.area_clean
         return both.groupby(["weights", "axis"]).gain.std(ddof=1)
 
-    @cached_property
-    def failed_trainings(self) -> pd.DataFrame:
-        """Trainings that on clean films reach less than half of what their network mostly does."""
-        perf = performance(undegraded(self.table))
-        clean = perf[(perf.metric == self.metric) & (perf.sq == 0) & (perf.se == 0)]
-        keys = ["weights", "network", "training_seed"]
-        found = clean.groupby(keys, observed=True)[["value", "chance"]].mean().reset_index()
-        usual = found.groupby("network").value.transform("median")
-        return found[found.value - found.chance < (usual - found.chance) / 2]
-
     @property
     def ends(self) -> dict[str, tuple[float, float]]:
         """The cell at the end of each axis."""
@@ -146,13 +137,9 @@ def verdicts(one: Hardened) -> list[tuple[str, str]]:
     """The answers, each after what it is about."""
     found = [(arm_words(arm), _verdict(one, arm)) for arm in one.arms if arm != CLEAN_ARM]
     found = [("In short", _short(one)), *found, ("What does not help", _losses(one))]
-    failed = [
-        f"{row.network}, {row.weights}, training {row.training_seed + 1}, "
-        f"{number(row.value, '.2f')} on clean films"
-        for row in one.failed_trainings.itertuples()
-    ]
-    words = f"{'; '.join(failed)}. They count in their arms as they are."
-    return [*found, *([("Trainings that failed", words)] if failed else [])]
+    failed = failed_trainings(one.table, one.metric)
+    words = f"{failed_words(failed)}. They count in their arms as they are."
+    return [*found, *([("Trainings that failed", words)] if len(failed) else [])]
 
 
 def _short(one: Hardened) -> str:

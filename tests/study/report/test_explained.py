@@ -80,6 +80,20 @@ def test_what_was_compressed_is_no_training() -> None:
     assert arm_words("ladder") == "trained with noise, ladder"
 
 
+def test_a_training_that_never_learned_is_left_out_and_told() -> None:
+    once = table(0.05)
+    again = once[once.weights != "clean, 50% pruned"].assign(training_seed=1)
+    nothing = (again.network == "A") & (again.weights == "clean, group norm")
+    again["value"] = again.value.where(~nothing, 0.0)
+    one = find_explained(pd.concat([once, again], ignore_index=True), resamples=50)
+    told = dict(verdicts(one))["Trainings that failed"]
+    assert told == ("A, clean, group norm, training 2, 0.00 on clean films. They are left out.")
+    alone = find_explained(once, resamples=50)
+    assert "Trainings that failed" not in dict(verdicts(alone))
+    arm = ("clean, group norm", "A", "none", 6.0)
+    assert one.levels.value[arm] == alone.levels.value[arm]
+
+
 def test_tables_and_panels_have_every_severity_band_and_network() -> None:
     one = find_explained(table(0.05), resamples=50)
     header, equal = equal_table(one)
