@@ -22,6 +22,7 @@ from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.report.explained import find_explained, verdicts
 from cxr_noise_transforms.study.report.explaining import write_explaining
 from cxr_noise_transforms.study.report.looked import Looked, looked_verdicts
+from cxr_noise_transforms.study.table import long_tables
 
 BUNDLES = Path(__file__).parent / "bundles"
 
@@ -38,7 +39,7 @@ def main() -> None:
         raise ValueError(f"{folder} must hold the trainings {', '.join(chosen.trainings)}")
     loading = {"cache": chosen.cache, "num_workers": chosen.workers}
     seeds = range(chosen.noise_seeds)
-    explaining = Explaining(found, BUNDLES, chosen.out, chosen.data, seeds, loading)
+    explaining = Explaining(found, BUNDLES, chosen.out, chosen.data, seeds, loading, chosen.csv)
     one = find_explained(explaining.run())
     looked = Looked(*explaining.look())
     answers = [*verdicts(one), *looked_verdicts(looked)]
@@ -46,7 +47,7 @@ def main() -> None:
     about = json.loads((chosen.out / "run.json").read_text())
     films = f"films of {chosen.data.name}" if chosen.data else "phantoms"
     written = [
-        chosen.out / "per_image.csv",
+        *long_tables(chosen.out, csv=chosen.csv),
         *write_explaining(
             one,
             looked,
@@ -71,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     add("--noise-seeds", type=count, default=1, metavar="N", help="repetitions of the noise")
     add("--cache", metavar="memory|none|DIR", default="memory", help="where films read are kept")
     add("--workers", type=int, default=0, help="loader processes")
+    add("--csv", action="store_true", help="write per_image.csv beside per_image.parquet")
     add("--out", type=Path, default=Path("runs") / "explain", help="folder of the results")
     return parser.parse_args()
 

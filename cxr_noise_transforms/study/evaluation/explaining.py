@@ -15,6 +15,7 @@ from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.films import ORGANS
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
+from cxr_noise_transforms.study.table import LongTable, write_long_table
 
 from .grid import BAND_CELLS, BAND_NOISES, EQUAL_VARIANCE, RMS_LADDER
 from .looking import attention, shifts
@@ -98,6 +99,7 @@ class Explaining:
         data: folder of the films, ``None`` for phantoms.
         noise_seeds: repetitions of the noise.
         loading: as of :class:`Sweep`.
+        csv: as of :class:`Sweep`.
     """
 
     trained: Sequence[Trained]
@@ -106,23 +108,24 @@ class Explaining:
     data: Path | None = None
     noise_seeds: Sequence[int] = (0,)
     loading: Mapping[str, Any] = field(default_factory=dict)
+    csv: bool = False
 
     def run(self) -> pd.DataFrame:
         """Measure what is not finished yet.
 
         Returns:
             The long table, whose ``weights`` are what was trained with and whose ``degradation`` is
-            the kind of noise; also written to ``per_image.csv``, with settings and machine in
-            ``run.json``.
+            the kind of noise; also written as of :meth:`.sweep.Sweep.run`, with settings and
+            machine in ``run.json``.
 
         Raises:
-            ValueError: as :func:`stress_test`.
+            ValueError: as :func:`.stress.stress_test`.
         """
         first = self.trained[0].sweep(self.bundles, self.data, self.loading)
         # the films are the same for all, and read once
         films = first.evaluation(self.trained[0].network).parser.get_parsed_content
-        table = pd.concat([self._measure(one, films) for one in self.trained], ignore_index=True)
-        self._write("per_image", table)
+        table = LongTable.joined(self._measure(one, films) for one in self.trained)
+        write_long_table(self.out, table, csv=self.csv)
         run = {
             "task": first.task,
             "networks": list(dict.fromkeys(one.network for one in self.trained)),
@@ -131,7 +134,7 @@ class Explaining:
         }
         with whole_file(self.out / "run.json") as beside:
             beside.write_text(json.dumps(run, indent=1))
-        return table
+        return table.frame()
 
     def look(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Attention and the shift of batch normalisation's statistics.
@@ -157,14 +160,11 @@ class Explaining:
                 progress.step()
         found = pd.concat(maps, ignore_index=True), pd.concat(layers, ignore_index=True)
         for name, table in zip(("attention", "shifts"), found, strict=True):
-            self._write(name, table)
+            with whole_file(self.out / f"{name}.csv") as beside:
+                table.to_csv(beside, index=False)
         return found
 
-    def _write(self, name: str, table: pd.DataFrame) -> None:
-        with whole_file(self.out / f"{name}.csv") as beside:
-            table.to_csv(beside, index=False)
-
-    def _measure(self, one: Trained, films: Any) -> pd.DataFrame:
+    def _measure(self, one: Trained, films: Any) -> LongTable:
         sweep = one.sweep(self.bundles, self.data, self.loading)
         network = sweep.evaluation(one.network).parser.get_parsed_content("network")
         steps = [(RMS_LADDER, EQUAL_VARIANCE), (BAND_CELLS[1:], BAND_NOISES[1:])]
@@ -181,4 +181,4 @@ class Explaining:
             )
             for cells, kinds in steps
         ]
-        return pd.concat(tables, ignore_index=True)
+        return LongTable.joined(tables)
