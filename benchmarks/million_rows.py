@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +26,7 @@ from cxr_noise_transforms.study.evaluation.cells import CellStore
 from cxr_noise_transforms.study.evaluation.grid import Measurement
 from cxr_noise_transforms.study.table import LongTable, write_long_table
 
-from .machine import RESULTS, provenance
+from .machine import RESULTS, ROOT, provenance
 
 NETWORKS = ("densenet121", "resnet34")
 # films of the official test list, their patients, and findings among all 112,120 films
@@ -44,74 +44,84 @@ PARTS = {
 }
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run all parts, or the one that is named, and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--films", type=int, default=FILMS, help="fewer for a trial")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.million_rows", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few films: does it run at all?")
     parser.add_argument("--out", type=Path, default=RESULTS / "rows-cpu.json")
-    parser.add_argument("--folder", type=Path, help="of the tables; default: a temporary one")
     parser.add_argument("--part", choices=("cells", "table"), help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.part == "cells":
-        write_cells(chosen.folder, chosen.films)
-    elif chosen.part == "table":
-        collect(chosen.folder)
-    else:
-        with TemporaryDirectory() as folder:
-            result = measured(chosen.folder or Path(folder), chosen.films)
-        chosen.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        print(json.dumps(result["parts"], indent=1), f"wrote {chosen.out}", sep="\n")
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    films = 60 if options.quick else FILMS
+    if options.part:
+        {"cells": write_cells, "table": collect}[options.part](options.folder, films)
+        return
+    with TemporaryDirectory() as folder:
+        result = measured(Path(folder), films, quick=options.quick)
+    text = json.dumps(result).replace('{"kind"', '\n{"kind"')
+    options.out.write_text(text + "\n", encoding="utf-8")
+    print(text, f"wrote {options.out}", sep="\n")
 
 
-def measured(folder: Path, films: int) -> dict[str, Any]:
+def measured(folder: Path, films: int, *, quick: bool) -> dict[str, Any]:
     """Every part, one after the other, with the load of the machine before each."""
     own = [sys.executable, "-m", "benchmarks.million_rows", "--folder", str(folder)]
-    table = folder / "per_image.parquet"
+    own += ["--quick"] if quick else []
+    table, load = folder / "per_image.parquet", os.getloadavg()[0]
     verb = [sys.executable, "-m", "cxr_noise_transforms.study", "report", str(table)]
     commands = {
-        "cells": [*own, "--films", str(films), "--part", "cells"],
+        "cells": [*own, "--part", "cells"],
         "table": [*own, "--part", "table"],
         "report": [*verb, "--out", str(folder / "report")],
     }
-    parts = {name: {"what": PARTS[name], **run(command)} for name, command in commands.items()}
-    cells = sorted((folder / "cells").glob("*/*.parquet"))
-    rows = len(FINDINGS) * films * len(LADDER) * len(NETWORKS)
-    text = rows_of(NETWORKS[0], Measurement(*LADDER[0], 0), films).to_csv(index=False)
-    bytes_of_cell = len(text.encode())
+    parts = [
+        {"kind": "rows", "part": part, "what": PARTS[part], **run(command)}
+        for part, command in commands.items()
+    ]
+    cells = list((folder / "cells").glob("*/*.parquet"))
+    one = rows_of(NETWORKS[0], Measurement(*LADDER[0], 0), films)
     return {
-        "rows": [],
+        **provenance(["numba", "pandas", "pyarrow"]),
+        "load": round(load, 2),
+        "quick": quick,
         "table": {
-            "rows": rows,
+            "rows": len(one) * len(cells),
             "films": films,
-            "patients": min(PATIENTS, films),
+            "patients": one.patient.nunique(),
             "labels": len(FINDINGS),
             "cells": len(LADDER),
             "networks": len(NETWORKS),
             "resamples": 1000,
             "bytes_of_cell_files": sum(path.stat().st_size for path in cells),
             "bytes_of_table": table.stat().st_size,
-            "bytes_as_csv": bytes_of_cell * len(cells),
-            "bytes_of_report": (folder / "report" / "report.html").stat().st_size,
+            "bytes_as_csv": len(one.to_csv(index=False, header=False).encode()) * len(cells),
+            "bytes_in_memory": int(LongTable.of(one).frame().memory_usage(index=False).sum()),
         },
-        "parts": parts,
-        **provenance(["numba", "pandas", "pyarrow"]),
+        "rows": parts,
     }
+
+
+# a process begins with the peak of who starts it, so this small one does
+_LAUNCH = """
+import json, resource, subprocess, sys, time
+start = time.monotonic()
+subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+# Linux tells KiB
+print(json.dumps({
+    "seconds": round(time.monotonic() - start, 1),
+    "processor_seconds": round(used.ru_utime + used.ru_stime, 1),
+    "peak_bytes": used.ru_maxrss * 1024,
+}))
+"""
 
 
 def run(command: Sequence[str]) -> dict[str, Any]:
     """A command in a process of its own: seconds, seconds of the processor, and peak memory."""
-    load, start = os.getloadavg()[0], time.monotonic()
-    child = os.posix_spawn(command[0], list(command), os.environ)
-    _, status, used = os.wait4(child, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return {
-        "seconds": round(time.monotonic() - start, 1),
-        "processor_seconds": round(used.ru_utime + used.ru_stime, 1),
-        # Linux tells it in KiB
-        "peak_bytes": used.ru_maxrss * 1024,
-        "load_before": round(load, 2),
-    }
+    load = os.getloadavg()[0]
+    launch = [sys.executable, "-c", _LAUNCH, *command]
+    done = subprocess.run(launch, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)  # noqa: S603
+    return {**json.loads(done.stdout), "load_before": round(load, 2)}
 
 
 def write_cells(folder: Path, films: int) -> None:
@@ -123,7 +133,7 @@ def write_cells(folder: Path, films: int) -> None:
             store.write(one, rows_of(network, one, films), "made up")
 
 
-def collect(folder: Path) -> None:
+def collect(folder: Path, _: int) -> None:
     """The long table of all cells, as a sweep that finds them finished."""
     found = [
         cell_store(folder, network).read(Measurement(*cell, 0))

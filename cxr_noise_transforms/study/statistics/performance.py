@@ -6,14 +6,13 @@ A metric of images (Dice, IoU) is averaged over the images. A score becomes the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from cxr_noise_transforms.study.columns import UNDEGRADED
-from cxr_noise_transforms.study.parquet import without_categories
 
 from .long_table import KEYS, MEAN, MODEL, SCORE, AnyTable, as_table, checked, groups, numbers
 from .metrics import constant_answer
@@ -41,32 +40,33 @@ def performance(table: AnyTable, thresholds: Thresholds | None = None) -> pd.Dat
         ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`; a
             threshold is missing.
     """
-    parts = [part for rows in checked(table) for part in _performance(rows, thresholds)]
-    return pd.concat(parts).sort_values([*KEYS, "metric"], ignore_index=True)
-
-
-def _performance(table: pd.DataFrame, thresholds: Thresholds | None) -> list[pd.DataFrame]:
-    """Of whole cells: metrics of images, and those made from scores."""
-    is_score = table.metric == SCORE
+    found = [row for rows in checked(table) for row in _performance(rows, thresholds)]
     keys = [*KEYS, "metric"]
-    means = table[~is_score].groupby(keys, observed=True).value.agg(["mean", "count"])
-    means = means.reset_index().rename(columns={"mean": "value", "count": "n"})
-    means["chance"] = [constant_answer(metric) for metric in means.metric]
-    means = without_categories(means)
-    rows = []
-    scores = table[is_score]
-    values, targets = numbers(scores, "value"), numbers(scores, "target")
-    for key, places in groups(scores, KEYS).items():
-        known = places[~np.isnan(targets[places])]
-        truth = targets[known]
-        positives = truth.mean() if len(truth) else np.nan
-        found = score_metrics(values[known], truth, threshold=threshold(thresholds, key))
-        rows += [
-            (*key, metric, number.item(), len(known), constant_answer(metric, positives))
-            for metric, number in found.items()
-        ]
-    parts = [means, pd.DataFrame(rows, columns=[*keys, "value", "n", "chance"])]
-    return [part for part in parts if len(part)]
+    frame = pd.DataFrame(found, columns=[*keys, "value", "n", "chance"])
+    return frame.sort_values(keys, ignore_index=True)
+
+
+def _performance(table: pd.DataFrame, thresholds: Thresholds | None) -> Iterator[tuple]:
+    """Of every key and metric of whole cells: value, images, and what a constant answer gets."""
+    values, targets = numbers(table, "value"), numbers(table, "target")
+    for (*key, metric), places in groups(table, (*KEYS, "metric")).items():
+        known = places[~np.isnan((targets if metric == SCORE else values)[places])]
+        mean = values[known].mean() if len(known) else np.nan
+        found: dict[str, Any] = {metric: mean}
+        positives = np.nan
+        if metric == SCORE:
+            truth = targets[known]
+            positives = truth.mean() if len(truth) else np.nan
+            cut = threshold(thresholds, tuple(key))
+            found = score_metrics(values[known], truth, threshold=cut)
+        for name, value in found.items():
+            yield (
+                *key,
+                name,
+                np.ravel(value)[0].item(),
+                len(known),
+                constant_answer(name, positives),
+            )
 
 
 def validation_thresholds(table: AnyTable) -> dict[tuple, float]:
