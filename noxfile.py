@@ -114,6 +114,7 @@ def benchmarks(session: nox.Session) -> None:
         "python -m pytest benchmarks/test_evaluation.py -k cpu "
         f"--benchmark-json={_RESULTS}/evaluation-cpu.json",
         "python -m benchmarks.exactness",
+        "python -m benchmarks.million_rows",
         "python -m benchmarks.make_performance",
         "python docs/make_scaling.py",
     )

@@ -35,7 +35,7 @@ ALPHA = 0.05
 
 def take_findings(folder: Path) -> None:
     """Keep the clean scores of every network of the study on phantoms, and how it was made."""
-    table = read_table(folder / "per_image.csv")
+    table = read_table(folder / "per_image.parquet")
     keep(table[(table.sq == 0) & (table.se == 0)], "policies")
     first = next(path for path in sorted(folder.glob("flip-*/run.json")))
     shutil.copy(first, RESULTS / "policies.json")
@@ -44,7 +44,7 @@ def take_findings(folder: Path) -> None:
 def take_sizes(folder: Path) -> None:
     """Keep the scores of the trainings of which every size is finished, and how they were made."""
     tables, sizes = {}, set()
-    for path in folder.glob("*px-seed*/per_image.csv"):
+    for path in folder.glob("*px-seed*/per_image.parquet"):
         size, seed = path.parent.name.split("px-seed")
         tables[int(size), int(seed)] = read_table(path)
         sizes.add(int(size))

@@ -61,7 +61,7 @@ def take(folder: Path) -> None:
     run = json.loads((folder / "run.json").read_text())
     target = RESULTS / "-".join(run["task"].replace("/", " ").split())
     target.mkdir(parents=True, exist_ok=True)
-    table = read_table(folder / "per_image.csv")
+    table = read_table(folder / "per_image.parquet")
     table = table[table.metric.isin(("dice", "score"))].assign(value=table.value.round(5))
     tables = {
         "per_image": table,

@@ -53,7 +53,7 @@ def take(folder: Path) -> None:
     task = "-".join(run["task"].replace("/", " ").split())
     target = RESULTS / (task if weights == "none" else f"{task}-pretrained")
     target.mkdir(parents=True, exist_ok=True)
-    table = read_table(folder / "per_image.csv")
+    table = read_table(folder / "per_image.parquet")
     table = table[table.metric.isin(("dice", "score"))].assign(value=table.value.round(5))
     # without a time of packing, so that the same table gives the same file
     table.to_csv(

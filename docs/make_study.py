@@ -1,7 +1,7 @@
 """Write docs/study.md's results from the committed ones: ``python docs/make_study.py [DIR ...]``.
 
-A sweep's folder (one task: ``per_image.csv`` and ``run.json``) is taken into ``examples/results``
-first. The paper's Table 1 and Table 2 stand beside.
+A sweep's folder (one task: ``per_image.parquet`` and ``run.json``) is taken into
+``examples/results`` first. The paper's Table 1 and Table 2 stand beside.
 """
 
 from __future__ import annotations
@@ -254,11 +254,11 @@ def take(sweep: Path) -> None:
     folder = RESULTS / run["settings"]["dataset_dir"] / task
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(sweep / "run.json", folder)
-    for name in ("per_image.csv", "validation.csv"):
-        if (sweep / name).is_file():
-            # without a time of packing, so that the same table gives the same file
-            pd.read_csv(sweep / name, dtype=str, keep_default_na=False).to_csv(
-                folder / f"{name}.gz", index=False, compression={"method": "gzip", "mtime": 0}
+    for name in ("per_image", "validation"):
+        if (sweep / f"{name}.parquet").is_file():
+            # text is right for git; without a time of packing the same table gives the same file
+            read_table(sweep / f"{name}.parquet").to_csv(
+                folder / f"{name}.csv.gz", index=False, compression={"method": "gzip", "mtime": 0}
             )
 
 

@@ -41,6 +41,7 @@ from cxr_noise_transforms.study.statistics.comparisons import network_tests
 from cxr_noise_transforms.study.statistics.plane import resolution_plane
 from cxr_noise_transforms.study.statistics.resampling import bootstrap
 from cxr_noise_transforms.study.statistics.studies import COMBINE, by_study, ensemble
+from cxr_noise_transforms.study.table import LongTable, write_long_table
 
 BUNDLE = Path(__file__).parent / "bundles" / "classification"
 METRICS = ("auroc", "accuracy", "brier")
@@ -104,13 +105,12 @@ def main() -> None:
         print(f"({number}/{len(wanted)}) {training.policy}, {training.size} px, {training.view}")
         table = carry_out(sweep_of(training, chosen, out), chosen)
         if table is not None:
-            tables[training] = table
+            tables[training] = table.frame()
     if len(tables) < len(wanted):
         return
-    whole = [table.assign(network=one.folder) for one, table in tables.items()]
-    with whole_file(out / "per_image.csv") as beside:
-        pd.concat(whole, ignore_index=True).to_csv(beside, index=False)
-    written = [out / "per_image.csv", *report(chosen, tables, out)]
+    named = [LongTable.of(table.assign(network=one.folder)) for one, table in tables.items()]
+    written = write_long_table(out, LongTable.joined(named), csv=chosen.csv)
+    written += report(chosen, tables, out)
     if not chosen.data:
         print("Phantoms demonstrate the pipeline; they say nothing about patients.")
     say_written(written, start)
@@ -235,7 +235,7 @@ def reduced(sweep: Sweep, arch: str, sizes: Sequence[int]) -> pd.DataFrame:
     content = sweep.evaluation(arch).parser.get_parsed_content
     out = sweep.out / arch / "reduced"
     how = {"cells": [(0.0, 0.0)], "degradations": [UNDEGRADED, *names]}
-    table = sweep.stress(arch, content("network"), content, out, **how)
+    table = sweep.stress(arch, content("network"), content, out, **how).frame()
     network = table.degradation.map({UNDEGRADED: f"{sizes[0]} px", **names})
     return table.assign(network=network, degradation=UNDEGRADED)
 

@@ -12,8 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from cxr_noise_transforms.study.command.ladders import dose_words, normal_dose
 from cxr_noise_transforms.study.command.options import (
     carry_out,
@@ -25,13 +23,13 @@ from cxr_noise_transforms.study.command.options import (
 )
 from cxr_noise_transforms.study.command.terminal import say_written
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
-from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.films import PAIRS
 from cxr_noise_transforms.study.report.answers import headline
 from cxr_noise_transforms.study.report.figures import plot_tasks
 from cxr_noise_transforms.study.report.markdown import markdown, write_table
 from cxr_noise_transforms.study.report.page import find_in_sweeps, write_report
 from cxr_noise_transforms.study.statistics.summaries import checkpoint_table, task_table
+from cxr_noise_transforms.study.table import LongTable, write_long_table
 
 BUNDLE = Path(__file__).parent / "bundles" / "classification"
 PROFILES: dict[str, dict[str, Any]] = {
@@ -103,9 +101,8 @@ def main() -> None:
         tables.append(carry_out(sweep, chosen))
     if any(table is None for table in tables):
         return
-    table = pd.concat(tables, ignore_index=True)
-    with whole_file(out / "per_image.csv") as beside:
-        table.to_csv(beside, index=False)
+    table = LongTable.joined(tables)
+    written = write_long_table(out, table, csv=chosen.csv)
     summary = task_table(table)[["task", *_COLUMNS]]
     print(f"\nMean over {', '.join(chosen.arch)}; F1 at probability 0.5\n")
     print(markdown(summary))
@@ -113,8 +110,7 @@ def main() -> None:
     dose = normal_dose(chosen)
     findings = find_in_sweeps(sweeps, chosen.arch, table, dose)
     print(*headline(findings), sep="\n")
-    written = [
-        out / "per_image.csv",
+    written += [
         *write_table(summary, out / "summary"),
         plot_tasks(
             table, out / "curves.png", f"mean of {', '.join(chosen.arch)}", normal_dose=dose

@@ -22,6 +22,7 @@ from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.report.explained import find_explained
 from cxr_noise_transforms.study.report.explaining import answers, write_explaining
 from cxr_noise_transforms.study.report.looked import Looked
+from cxr_noise_transforms.study.table import long_tables
 
 BUNDLES = Path(__file__).parent / "bundles"
 # films whose maps are shown
@@ -40,14 +41,16 @@ def main() -> None:
         raise ValueError(f"{folder} must hold the trainings {', '.join(chosen.trainings)}")
     loading = {"cache": chosen.cache, "num_workers": chosen.workers}
     seeds = range(chosen.noise_seeds)
-    explaining = Explaining(found, BUNDLES, chosen.out, chosen.data, chosen.lungs, seeds, loading)
+    explaining = Explaining(
+        found, BUNDLES, chosen.out, chosen.data, chosen.lungs, seeds, loading, chosen.csv
+    )
     one = find_explained(explaining.run())
     looked = Looked(*explaining.look())
     print(*(f"{lead}: {sentence}" for lead, sentence in answers(one, looked)), sep="\n")
     about = json.loads((chosen.out / "run.json").read_text())
     films = f"films of {chosen.data.name}" if chosen.data else "phantoms"
     written = [
-        chosen.out / "per_image.csv",
+        *long_tables(chosen.out, csv=chosen.csv),
         *write_explaining(
             one,
             looked,
@@ -75,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     add("--noise-seeds", type=count, default=1, metavar="N", help="repetitions of the noise")
     add("--cache", metavar="memory|none|DIR", default="memory", help="where films read are kept")
     add("--workers", type=int, default=0, help="loader processes")
+    add("--csv", action="store_true", help="write per_image.csv beside per_image.parquet")
     add("--out", type=Path, default=Path("runs") / "explain", help="folder of the results")
     return parser.parse_args()
 

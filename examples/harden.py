@@ -31,6 +31,7 @@ from cxr_noise_transforms.study.films import ORGANS
 from cxr_noise_transforms.study.report.hardened import arm_table, find_hardened, verdicts
 from cxr_noise_transforms.study.report.hardening import write_hardening
 from cxr_noise_transforms.study.report.markdown import markdown
+from cxr_noise_transforms.study.table import long_tables
 
 BUNDLES = Path(__file__).parent / "bundles"
 SEGMENTATION = ("Unet", "DeepLabV3", "FPN")
@@ -93,7 +94,7 @@ def main() -> None:
     repeat = shlex.join(["python", *sys.argv])
     title = f"{chosen.task}, hardened: {films_of(chosen)}"
     written = [
-        out / "per_image.csv",
+        *long_tables(out, csv=chosen.csv),
         out / "run.json",
         *write_hardening(one, hardening, title, about, repeat),
     ]

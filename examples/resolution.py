@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from cxr_noise_transforms import quantum_severity
 from cxr_noise_transforms.study.command.arguments import count
 from cxr_noise_transforms.study.command.options import (
@@ -25,7 +23,7 @@ from cxr_noise_transforms.study.command.options import (
 )
 from cxr_noise_transforms.study.command.terminal import say_written
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
-from cxr_noise_transforms.study.files import whole_file
+from cxr_noise_transforms.study.table import LongTable, write_long_table
 
 BUNDLE = Path(__file__).parent / "bundles" / "classification"
 PROFILES: dict[str, dict[str, Any]] = {
@@ -74,11 +72,11 @@ def main() -> None:
             )
             table = carry_out(sweep, chosen)
             if table is not None:
-                tables.append(table.assign(network=table.network + f" {size} px"))
+                rows = table.frame()
+                names = rows.network.astype(str) + f" {size} px"
+                tables.append(LongTable.of(rows.assign(network=names)))
     if tables:
-        with whole_file(out / "per_image.csv") as beside:
-            pd.concat(tables, ignore_index=True).to_csv(beside, index=False)
-        say_written([out / "per_image.csv"], start)
+        say_written(write_long_table(out, LongTable.joined(tables), csv=chosen.csv), start)
 
 
 def cells(photons: list[float], side: float) -> list[tuple[float, float]]:

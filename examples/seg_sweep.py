@@ -29,6 +29,7 @@ from cxr_noise_transforms.study.report.figures import plot_curves
 from cxr_noise_transforms.study.report.markdown import markdown, write_table
 from cxr_noise_transforms.study.report.page import find_in_sweeps, write_report
 from cxr_noise_transforms.study.statistics.summaries import checkpoint_table, severity_table
+from cxr_noise_transforms.study.table import long_tables
 
 BUNDLE = Path(__file__).parent / "bundles" / "segmentation"
 PROFILES: dict[str, dict[str, Any]] = {
@@ -98,14 +99,14 @@ def main() -> None:
     if table is None:
         return
     summary = severity_table(table)
-    count = table.image.nunique()
+    count = len(table.distinct("image"))
     print(f"\nMean over {', '.join(chosen.arch)}; {count} test films; diff from clean\n")
     print(markdown(summary))
     dose = normal_dose(chosen)
     findings = find_in_sweeps([sweep], chosen.arch, table, dose)
     print(*headline(findings), sep="\n")
     written = [
-        out / "per_image.csv",
+        *long_tables(out, csv=chosen.csv),
         *write_table(summary, out / "summary"),
         plot_curves(table, out / "curves.png", f"{task}, {films}", normal_dose=dose),
     ]

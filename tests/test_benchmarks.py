@@ -17,13 +17,15 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("pytest_benchmark")
 pytest.importorskip("scipy")
 
-from benchmarks import exactness, laws, make_performance, tables
+from benchmarks import exactness, laws, make_performance, million_rows, tables
 from benchmarks.cases import BASE, COUNTS, SEVERITIES, SIZES, cases, make_films
 from benchmarks.contenders import CHAIN, CONTENDERS, COPY, MKL, OURS, SEEDED, Contender
 from benchmarks.machine import is_installed
 from benchmarks.memory import extra_bytes
 from benchmarks.samplers import READ_OUT, Sampler, ours, rounded_gaussian, torch_count
 from benchmarks.targets import judge
+from cxr_noise_transforms.study import open_table
+from cxr_noise_transforms.study.statistics.performance import performance
 
 ROOT = Path(__file__).parents[1]
 NAMED = {f"{c.noise}: {c.name}": c for c in CONTENDERS if c.device != "cuda"}
@@ -280,3 +282,23 @@ def test_p_values_are_uniform_under_the_law() -> None:
     width = math.sqrt(-math.log(0.5e-5) / (2 * 200))
     for column in np.sort(p_values, axis=0).T:
         assert np.abs(column - (np.arange(200) + 0.5) / 200).max() < width
+
+
+def test_the_made_up_sweep_becomes_a_table_and_a_report(tmp_path: Path) -> None:
+    million_rows.write_cells(tmp_path, 40)
+    million_rows.collect(tmp_path, 40)
+    table = open_table([tmp_path / "per_image.parquet"])
+    assert len(table) == 2 * 14 * 14 * 40
+    assert table.cells.groupby("network").size().tolist() == [14, 14]
+    found = performance(table).groupby(["metric", "sq"]).value.mean()
+    assert found["auroc", 0] > found["auroc", 10] > 0.5
+
+
+@pytest.mark.slow
+def test_the_ten_million_rows_run_with_few_films(tmp_path: Path) -> None:
+    run("-m", "benchmarks.million_rows", "--quick", "--out", str(tmp_path / "rows.json"))
+    result = json.loads((tmp_path / "rows.json").read_text())
+    assert [row["part"] for row in result["rows"]] == ["cells", "table", "report"]
+    assert all(row["peak_bytes"] > 1e8 for row in result["rows"])
+    assert result["table"]["rows"] == 2 * 14 * 14 * 60
+    assert result["quick"]

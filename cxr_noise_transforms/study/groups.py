@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -78,9 +78,9 @@ def groupings(given: Iterable[str]) -> tuple[Grouping, ...]:
     return found
 
 
-def group_columns(table: pd.DataFrame) -> list[str]:
+def group_columns(columns: Iterable[Hashable]) -> list[str]:
     """The columns of a long table that every long table has not: those of groups."""
-    return [str(name) for name in table if name not in COLUMNS]
+    return [str(name) for name in columns if name not in COLUMNS]
 
 
 def more_columns(given: Sequence[Grouping]) -> list[str]:

@@ -7,17 +7,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from layouts import write_annotated, write_chexpert, write_image, write_table
 
+from cxr_noise_transforms.study import read_table
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SEG_SMALL = ["--size", "32", "--phantoms", "20", "--encoder", "tu-test_resnet"]
 CLS_SMALL = ["--size", "32", "--phantoms", "40"]
 WRITTEN = {
-    "per_image.csv", "summary.csv", "summary.md", "checkpoints.csv", "checkpoints.md",
+    "per_image.parquet", "summary.csv", "summary.md", "checkpoints.csv", "checkpoints.md",
     "curves.png", "report.html", "report.md",
 }  # fmt: skip
 BRIEF = ["--epochs", "1", "--swa-start", "1", "--device", "cpu"]
@@ -79,15 +79,15 @@ def test_a_script_writes_what_it_says_and_resumes(
     assert out.parent == tmp_path / "runs"
     assert (out / "summary.md").read_text() in done.stdout
     assert "Phantoms demonstrate the pipeline" in done.stdout
-    table = pd.read_csv(out / "per_image.csv")
+    table = read_table(out / "per_image.parquet")
     count = 2
     assert len(table[["task", "network"]].drop_duplicates()) == count
-    before = (out / "per_image.csv").read_bytes()
+    before = (out / "per_image.parquet").read_bytes()
     again = script(name, *arguments, *BRIEF, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("trained already") == count
     assert "cell" not in again.stderr
-    assert (out / "per_image.csv").read_bytes() == before
+    assert (out / "per_image.parquet").read_bytes() == before
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_a_script_reads_a_folder_laid_out_like_the_dataset(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert "films of nih" in done.stdout
     assert "Phantoms" not in done.stdout
-    table = pd.read_csv(tmp_path / "o" / "per_image.csv", dtype={"image": str})
+    table = read_table(tmp_path / "o" / "per_image.parquet")
     assert set(table.image) == {row[0] for row in rows[:10]}
 
 
@@ -129,10 +129,10 @@ def test_a_hardening_answers_in_words_and_resumes(arguments: list[str], tmp_path
     assert "\nWhat does not help: " in done.stdout
     written = done.stdout.split("Wrote\n")[1].split()
     assert all((tmp_path / path).stat().st_size > 0 for path in written)
-    before = (tmp_path / "out" / "per_image.csv").read_bytes()
+    before = (tmp_path / "out" / "per_image.parquet").read_bytes()
     again = script("harden.py", *arguments, "--out", "out", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert (tmp_path / "out" / "per_image.csv").read_bytes() == before
+    assert (tmp_path / "out" / "per_image.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_findings_are_learned_by_policy_and_size(tmp_path: Path) -> None:
     done = script("chexpert.py", *arguments, *BRIEF, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     written = [tmp_path / path for path in done.stdout.split("Wrote\n")[1].split()]
-    names = {"per_image.csv", "plane.png", "report.html", "report.md"}
+    names = {"per_image.parquet", "plane.png", "report.html", "report.md"}
     assert {path.name for path in written} == names
-    table = pd.read_csv(written[0].parent / "per_image.csv")
+    table = read_table(written[0].parent / "per_image.parquet")
     folders = ["flip-33px-frontal", "flip-40px-frontal", "self-trained-40px-frontal"]
     assert sorted(table.network.unique()) == folders
     page = (written[0].parent / "report.md").read_text()
@@ -192,7 +192,7 @@ def test_findings_of_a_folder_have_two_views_and_their_ensemble(tmp_path: Path) 
     for line in ("## Views", "| frontal |", "| lateral |", "| both views |"):
         assert line in done.stdout
     assert "Phantoms" not in done.stdout
-    table = pd.read_csv(tmp_path / "o" / "per_image.csv")
+    table = read_table(tmp_path / "o" / "per_image.parquet")
     assert table.image.nunique() == 2 * len(valid)
 
 

@@ -47,6 +47,6 @@ def test_nothing_outside_the_study_imports_it() -> None:
 
 
 def test_the_walls_are_seen() -> None:
-    assert f"{STUDY}evaluation.cells.read_table" in imported(PACKAGE / "study/report/page.py")
+    assert f"{STUDY}evaluation.sweep.Sweep" in imported(PACKAGE / "study/report/page.py")
     assert f"{STUDY}report.findings.find" in imported(PACKAGE / "study/report/page.py")
     assert room(f"{STUDY}files.whole_file") < room(f"{STUDY}films.reader") < room(f"{STUDY}report")

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cxr_noise_transforms.study import read_table
+
 pytest.importorskip("submitit")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -37,7 +39,7 @@ def test_jobs_end_in_the_table_of_one_process(tmp_path: Path) -> None:
         cwd=tmp_path,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
-    tables = [pd.read_csv(tmp_path / folder / "per_image.csv") for folder in ("jobs", "alone")]
+    tables = [read_table(tmp_path / folder / "per_image.parquet") for folder in ("jobs", "alone")]
     pd.testing.assert_frame_equal(*tables, atol=1e-6)
 
 

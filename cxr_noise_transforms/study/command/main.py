@@ -29,7 +29,7 @@ VERBS = {
     "estimate": Verb("say what noise the films of a folder carry", "FILMS --out runs/estimate"),
     "replay": Verb("make films with noise again from their record", "NOISY/applied.json"),
     "report": Verb(
-        "write the report of long tables", "runs/stress/per_image.csv --out runs/report"
+        "write the report of long tables", "runs/stress/per_image.parquet --out runs/report"
     ),
     "stress": Verb("measure a model under noise", "model.pt2 --films FILMS --masks lungs=MASKS"),
 }

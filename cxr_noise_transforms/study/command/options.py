@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.processes import joined, rank
+from cxr_noise_transforms.study.table import LongTable
 
 from .arguments import count
 from .ladders import add_ladder, cells_of
@@ -62,6 +62,7 @@ def sweep_parser(
     add("--share", type=_share, metavar="I/N", default=(0, 1),
         help="measure only this share of the cells, from 0/N, and write no tables")  # fmt: skip
     add("--train-only", action="store_true", help="measure nothing")
+    add("--csv", action="store_true", help="write per_image.csv beside per_image.parquet")
     add("--device", help="torch device; default: CUDA where there is one")
     add("--out", type=Path, help="folder of the results; default: below runs")
     return parser
@@ -121,10 +122,11 @@ def sweep_settings(chosen: argparse.Namespace) -> dict[str, Any]:
         "noise_seeds": range(chosen.noise_seeds),
         "cells_at_once": chosen.cells_at_once,
         "share": chosen.share,
+        "csv": chosen.csv,
     }
 
 
-def carry_out(sweep: Sweep, chosen: argparse.Namespace) -> pd.DataFrame | None:
+def carry_out(sweep: Sweep, chosen: argparse.Namespace) -> LongTable | None:
     """Run a sweep as far as the command line asks; its table where this process is to show it."""
     if chosen.train_only:
         sweep.train(chosen.arch)

@@ -1,8 +1,10 @@
 """Write the report of long tables: those of stress tests and sweeps, in one file or in several.
 
-cxr-noise report runs/mine/per_image.csv --title "My model under noise" --out runs/report
-cxr-noise report a/per_image.csv.gz b/per_image.csv.gz --validation a/validation.csv.gz
-cxr-noise report runs/mine/per_image.csv --readings clinical.csv --groups Sex Age=40,60
+cxr-noise report runs/mine/per_image.parquet --title "My model under noise" --out runs/report
+cxr-noise report a/per_image.parquet b/per_image.csv.gz --validation a/validation.parquet
+cxr-noise report runs/mine/per_image.parquet --readings clinical.csv --groups Sex Age=40,60
+
+Parquet is read a cell at a time, CSV and readings into memory.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from .ladders import add_dose, dose_words, normal_dose
 from .terminal import say_written
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from cxr_noise_transforms.study.table import LongTable
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,18 +34,22 @@ def main(arguments: Sequence[str]) -> int:
     from cxr_noise_transforms.study.report import find, headline, write_report_of_findings
     from cxr_noise_transforms.study.report.subgroups import subgroup_words
     from cxr_noise_transforms.study.statistics import validation_thresholds
+    from cxr_noise_transforms.study.table import LongTable, open_table
 
-    table, groups = _joined(chosen.tables), chosen.groups
+    table, groups = open_table(chosen.tables), chosen.groups
+    _refuse_twice(table)
     if chosen.readings:
-        lacking = {name: one for one in groups if (name := _column(one)) not in table}
-        table = with_groups(table, chosen.readings, lacking.values())
+        lacking = {name: one for one in groups if (name := _column(one)) not in table.columns}
+        table = LongTable.of(with_groups(table.frame(), chosen.readings, lacking.values()))
         # what is from the readings is cut already
         groups = [name if (name := _column(one)) in lacking else one for one in groups]
-    thresholds = validation_thresholds(_joined(chosen.validation)) if chosen.validation else None
-    networks = ", ".join(table.network.unique())
+    thresholds = None
+    if chosen.validation:
+        thresholds = validation_thresholds(open_table(chosen.validation))
+    networks = ", ".join(table.cells.network.unique())
     print(
-        f"{len(table):,} rows: {', '.join(table.task.unique())}; {networks}; "
-        f"{table.image.nunique():,} films"
+        f"{len(table):,} rows: {', '.join(table.cells.task.unique())}; {networks}; "
+        f"{len(table.distinct('image')):,} films"
     )
     title = chosen.title or f"{networks} under noise"
     about = {"Tables": ", ".join(map(str, chosen.tables))}
@@ -61,32 +67,19 @@ def _column(group: str) -> str:
     return group.partition("=")[0].strip()
 
 
-def _joined(files: Sequence[Path]) -> pd.DataFrame:
-    """The rows of all files.
-
-    Raises:
-        ValueError: a file is no long table, or one row is there twice.
-    """
-    import pandas as pd
-
-    whole = pd.concat(map(_read, files), ignore_index=True)
-    twice = whole[whole.duplicated(whole.columns.difference(["value", "target"]))]
-    if len(twice):
-        row = twice.iloc[0]
+def _refuse_twice(table: LongTable) -> None:
+    """Raise ``ValueError`` where files hold the same rows."""
+    names = [name for name in table.columns if name not in ("value", "target")]
+    count, first = 0, None
+    for rows in table.chunks(*names):
+        twice = rows[rows.duplicated()]
+        count += len(twice)
+        first = twice.iloc[0] if first is None and len(twice) else first
+    if first is not None:
         raise ValueError(
-            f"the tables must hold each row once, but hold {len(twice):,} twice, the first of "
-            f"network {row.network}, film {row.image}"
+            f"the tables must hold each row once, but hold {count:,} twice, the first of "
+            f"network {first.network}, film {first.image}"
         )
-    return whole
-
-
-def _read(file: Path) -> pd.DataFrame:
-    from cxr_noise_transforms.study import read_table
-
-    try:
-        return read_table(file)
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{file} must be a long table as CSV: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("tables", nargs="+", type=Path, metavar="TABLE", help="CSV, packed or not")
+    add("tables", nargs="+", type=Path, metavar="TABLE", help="Parquet, or CSV, packed or not")
     add_dose(parser, "without it severities have no dose")
     add("--validation", nargs="+", type=Path, metavar="TABLE",
         help="clean validation films, for the threshold of F1")  # fmt: skip

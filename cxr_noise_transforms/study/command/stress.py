@@ -18,10 +18,10 @@ from .ladders import add_ladder, cells_of, dose_words, normal_dose
 from .terminal import say_written
 
 if TYPE_CHECKING:
-    import pandas as pd
     import torch
 
     from cxr_noise_transforms.study.films import LabelledFolder, MaskedFolder
+    from cxr_noise_transforms.study.table import LongTable
 
 _TASKS = ("segmentation", "segmentation-distance", "binary", "multilabel", "multiclass")
 _GRIDS = ("ladder", "imagenet-c", "medmnist-c")
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     from cxr_noise_transforms.study.report.page import write_report_of_findings
     from cxr_noise_transforms.study.report.subgroups import subgroup_words
     from cxr_noise_transforms.study.statistics.summaries import severity_table
+    from cxr_noise_transforms.study.table import write_long_table
 
     with joined():
         device = usable_device(chosen.device)
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         title = f"{_name(chosen.model)} under noise"
         findings = find(table, normal_dose=dose, groups=_columns(chosen))
         written = [
-            chosen.out / "per_image.csv",
+            *write_long_table(chosen.out, table, csv=chosen.csv),
             *write_table(summary, chosen.out / "summary"),
             *write_report_of_findings(chosen.out, findings, title, about),
         ]
@@ -85,11 +86,11 @@ def _columns(chosen: argparse.Namespace) -> list[str]:
 
 def _measure(
     chosen: argparse.Namespace, films: MaskedFolder | LabelledFolder, device: torch.device
-) -> pd.DataFrame:
+) -> LongTable:
     from torch.utils.data import DataLoader
 
     from cxr_noise_transforms import LADDER
-    from cxr_noise_transforms.study import IMAGENET_C, MEDMNIST_C_CHEST, stress_test
+    from cxr_noise_transforms.study import IMAGENET_C, MEDMNIST_C_CHEST
     from cxr_noise_transforms.study.evaluation.grid import (
         BAND_CELLS,
         BAND_NOISES,
@@ -97,7 +98,7 @@ def _measure(
         RMS_LADDER,
     )
     from cxr_noise_transforms.study.evaluation.loading import load_model
-    from cxr_noise_transforms.study.files import whole_file
+    from cxr_noise_transforms.study.evaluation.stressing import stress_cells
 
     named = (LADDER, IMAGENET_C, MEDMNIST_C_CHEST, RMS_LADDER, BAND_CELLS)
     grids = dict(zip((*_GRIDS, *_KINDS), named, strict=True))
@@ -107,7 +108,7 @@ def _measure(
     if chosen.front_end:
         front_end, known = load_model(chosen.front_end, device)
         content |= {"front_end": next(iter(known.values()), chosen.front_end)}
-    table = stress_test(
+    return stress_cells(
         model,
         DataLoader(films, batch_size=chosen.batch_size, num_workers=chosen.workers),
         chosen.task,
@@ -129,9 +130,6 @@ def _measure(
         about={"network": _name(chosen.model), "size": chosen.size, **content},
         cells_at_once=chosen.cells_at_once,
     )
-    with whole_file(chosen.out / "per_image.csv") as beside:
-        table.to_csv(beside, index=False)
-    return table
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
@@ -176,6 +174,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     add("--workers", type=int, default=0, help="loader processes")
     add("--cells-at-once", type=count, default=1, help="cells measured in one reading of the films")
     add("--device", help="torch device; default: CUDA where there is one")
+    add("--csv", action="store_true", help="write per_image.csv beside per_image.parquet")
     add("--out", type=Path, default=Path("runs") / "stress", help="folder of the results")
     chosen = parser.parse_args(arguments)
     chosen.task = chosen.task or ("segmentation" if chosen.masks else "multilabel")

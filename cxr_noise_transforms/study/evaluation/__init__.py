@@ -5,7 +5,6 @@ networks and measures each of them in every cell.
 """
 
 from .activation import activation_maps, last_features
-from .cells import read_table
 from .checkpoint import trained_network
 from .degradations import Contrast, Resolution
 from .grid import IMAGENET_C, MEDMNIST_C_CHEST
@@ -28,7 +27,6 @@ __all__ = [
     "TellUnread",
     "activation_maps",
     "last_features",
-    "read_table",
     "stress_test",
     "trained_network",
 ]

@@ -21,6 +21,7 @@ from cxr_noise_transforms.study.films import ORGANS
 from cxr_noise_transforms.study.films.lungs import lung_masks
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
+from cxr_noise_transforms.study.table import LongTable, write_long_table
 
 from .attention import has_map
 from .compressed import PRUNED, pruned, quantised
@@ -118,6 +119,7 @@ class Explaining:
             of its maps inside the lungs.
         noise_seeds: repetitions of the noise.
         loading: as of :class:`Sweep`.
+        csv: as of :class:`Sweep`.
     """
 
     trained: Sequence[Trained]
@@ -127,22 +129,22 @@ class Explaining:
     lungs: Path | None = None
     noise_seeds: Sequence[int] = (0,)
     loading: Mapping[str, Any] = field(default_factory=dict)
+    csv: bool = False
 
     def run(self) -> pd.DataFrame:
         """Measure what is not finished yet.
 
         Returns:
             The long table, whose ``weights`` are what was trained with and whose ``degradation`` is
-            the kind of noise; also written to ``per_image.csv``, with settings and machine in
-            ``run.json``.
+            the kind of noise; also written as of :meth:`.sweep.Sweep.run`, with settings and
+            machine in ``run.json``.
 
         Raises:
-            ValueError: as :func:`stress_test`.
+            ValueError: as :func:`.stress.stress_test`.
         """
         first = self._sweep(self.trained[0])
-        tables = [table for one in self.trained for table in self._measure(one)]
-        table = pd.concat(tables, ignore_index=True)
-        self._write("per_image", table)
+        table = LongTable.joined(part for one in self.trained for part in self._measure(one))
+        write_long_table(self.out, table, csv=self.csv)
         run = {
             "task": first.task,
             "networks": list(dict.fromkeys(one.name for one in self.trained)),
@@ -151,7 +153,7 @@ class Explaining:
         }
         with whole_file(self.out / "run.json") as beside:
             beside.write_text(json.dumps(run, indent=1))
-        return table
+        return table.frame()
 
     def look(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Attention and the shift of batch normalisation's statistics, of first trainings.
@@ -182,7 +184,8 @@ class Explaining:
                 progress.step()
         found = pd.concat(maps, ignore_index=True), pd.concat(layers, ignore_index=True)
         for name, table in zip(("attention", "shifts"), found, strict=True):
-            self._write(name, table)
+            with whole_file(self.out / f"{name}.csv") as beside:
+                table.to_csv(beside, index=False)
         return found
 
     def examples(self, images: Sequence[str], se: float) -> list[Maps]:
@@ -199,11 +202,7 @@ class Explaining:
                 return example_maps(network, content("dataloader"), images, se, content("device"))
         return []
 
-    def _write(self, name: str, table: pd.DataFrame) -> None:
-        with whole_file(self.out / f"{name}.csv") as beside:
-            table.to_csv(beside, index=False)
-
-    def _measure(self, one: Trained) -> Iterator[pd.DataFrame]:
+    def _measure(self, one: Trained) -> Iterator[LongTable]:
         """A network under every kind of noise, and its compressed copies at equal RMS."""
         network = self._network(one)
         folder = self.out / "cells" / one.run.name / one.network
@@ -231,7 +230,7 @@ class Explaining:
         folder: Path,
         cells: Sequence[tuple[float, float]],
         kinds: Sequence[str],
-    ) -> pd.DataFrame:
+    ) -> LongTable:
         return self._sweep(one).stress(
             one.name,
             network,

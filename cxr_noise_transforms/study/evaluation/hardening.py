@@ -20,6 +20,7 @@ from cxr_noise_transforms.study.files import whole_file
 from cxr_noise_transforms.study.processes import world
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
+from cxr_noise_transforms.study.table import LongTable, write_long_table
 from cxr_noise_transforms.study.training.batch_norm import has_statistics, reestimated
 from cxr_noise_transforms.study.training.denoiser import Denoiser, train_denoiser
 
@@ -114,8 +115,9 @@ class Hardening:
         """Train and measure what is not finished yet.
 
         Returns:
-            The long table of all arms (see :func:`stress_test`), whose names are its ``weights``;
-            also written to ``per_image.csv``, with settings and machine in ``run.json``.
+            The long table of all arms (see :func:`.stress.stress_test`), whose names are its
+            ``weights``; also written as of :meth:`Sweep.run`, with settings and machine in
+            ``run.json``.
 
         Raises:
             ConnectionError, FileNotFoundError, ValueError: as :meth:`Sweep.run`; too few
@@ -124,17 +126,16 @@ class Hardening:
         if world() > 1:
             raise ValueError(f"a hardening runs in one process, got {world()}")
         self.train()
-        tables: list[pd.DataFrame] = []
+        tables: list[LongTable] = []
         for number in range(self.trainings):
             for arch in self.networks:
                 for arm in self.arms:
                     with own_errors():
                         tables += self._measure(arm, arch, number)
-        table = pd.concat(tables, ignore_index=True)
-        with whole_file(self.sweep.out / "per_image.csv") as beside:
-            table.to_csv(beside, index=False)
+        table = LongTable.joined(tables)
+        write_long_table(self.sweep.out, table, csv=self.sweep.csv)
         self._write_run()
-        return table
+        return table.frame()
 
     def predictor(
         self, arm: Arm, arch: str, number: int, cell: tuple[float, float]
@@ -151,7 +152,7 @@ class Hardening:
 
         return predict
 
-    def _measure(self, arm: Arm, arch: str, number: int) -> Iterator[pd.DataFrame]:
+    def _measure(self, arm: Arm, arch: str, number: int) -> Iterator[LongTable]:
         """An arm in all cells, and without noise under every control."""
         made = self._open(arm, arch, number)
         if arm.films != 0 and not has_statistics(made.trained):

@@ -28,12 +28,13 @@ from cxr_noise_transforms.study.processes import (
     world,
 )
 from cxr_noise_transforms.study.provenance import provenance
+from cxr_noise_transforms.study.table import LongTable, write_long_table
 
 from .batches import Later
 from .errors import own_errors
 from .model import Model
 from .records import FILMS, bind_to_films, check_record, split_hash
-from .stress import stress_test
+from .stressing import stress_cells
 
 CHECKPOINTS = {"best": "model.pt", "swa": "model_swa.pt"}
 # folders of what is measured on each part of the films
@@ -62,6 +63,7 @@ class Sweep:
         cells_at_once: cells measured in one reading of the films.
         share: ``(i, n)``: measure only the i-th of n shares of the cells, and write no tables.
         variant: of the bundle: ``train_<variant>.yaml`` and so on lie on top of its own files.
+        csv: write the long table as CSV too.
     """
 
     bundle: Path
@@ -78,14 +80,17 @@ class Sweep:
     cells_at_once: int = 1
     share: tuple[int, int] = (0, 1)
     variant: str | None = None
+    csv: bool = False
 
-    def run(self, architectures: Sequence[str]) -> pd.DataFrame:
+    def run(self, architectures: Sequence[str]) -> LongTable:
         """Train and measure what is not finished yet.
 
         Returns:
-            The long table (see :func:`stress_test`) of these networks, each with its best and its
-            averaged weights; also written to ``per_image.csv``, with settings, versions and
-            machine in ``run.json``. Scores of clean validation films are in ``validation.csv``.
+            The long table (see :func:`.stress.stress_test`) of these networks, each with its best
+            and its averaged weights, in the files of its cells; also written to
+            ``per_image.parquet``, with ``csv`` to ``per_image.csv`` too, with settings, versions
+            and machine in ``run.json``. Scores of clean validation films are in
+            ``validation.parquet``.
 
         Raises:
             ConnectionError: pretrained weights are out of reach.
@@ -103,18 +108,18 @@ class Sweep:
                     tables.append(self._measure(arch, weights, "test"))
                     if self.measure != "segmentation" and self.share[0] == 0:
                         validation.append(self._measure(arch, weights, "val"))
-        films = [frozenset(table.image) for table in tables]
+        films = [frozenset(table.distinct("image").image) for table in tables]
         if self.share == (0, 1) and len(set(films)) > 1:
             raise ValueError(
                 f"the networks in {self.out} were trained and measured on different splits: "
                 "choose another folder with --out"
             )
         if rank() == 0 and self.share == (0, 1):
-            self._write("per_image.csv", tables)
+            write_long_table(self.out, LongTable.joined(tables), csv=self.csv)
             if validation:
-                self._write("validation.csv", validation)
+                LongTable.joined(validation).write(self.out / "validation.parquet")
             self._write_run(architectures)
-        return pd.concat(tables, ignore_index=True)
+        return LongTable.joined(tables)
 
     def train(self, architectures: Sequence[str]) -> None:
         """Train what is not trained yet, and measure nothing; raises as :meth:`run`."""
@@ -134,7 +139,7 @@ class Sweep:
     def clean_scores(self, arch: str, part: str) -> pd.DataFrame:
         """The long table of a trained network's best weights on the films of "train" or "val"."""
         with own_errors():
-            return self._measure(arch, "best", part)
+            return self._measure(arch, "best", part).frame()
 
     def _train(self, arch: str) -> None:
         folder = self.out / arch
@@ -196,7 +201,7 @@ class Sweep:
 
     def stress(
         self, arch: str, model: Model, content: Callable[[str], Any], out: Path, **how: Any
-    ) -> pd.DataFrame:
+    ) -> LongTable:
         """A model in some cells, on the films of an evaluation.
 
         Args:
@@ -204,7 +209,8 @@ class Sweep:
             model: grey films in three equal channels to logits.
             content: what the evaluation's bundle makes of its keys.
             out: folder of the finished cells.
-            **how: as in :func:`stress_test`; ``about`` is added to what is known of the sweep.
+            **how: as in :func:`.stress.stress_test`; ``about`` is added to what is known of the
+                sweep.
         """
         about = {
             "task": self.task,
@@ -213,7 +219,7 @@ class Sweep:
             "size": self.options["size"],
             **how.pop("about", {}),
         }
-        return stress_test(
+        return stress_cells(
             model,
             Later(lambda: content("dataloader")),
             self.measure,
@@ -227,7 +233,7 @@ class Sweep:
             **how,
         )
 
-    def _measure(self, arch: str, weights: str, part: str) -> pd.DataFrame:
+    def _measure(self, arch: str, weights: str, part: str) -> LongTable:
         content = self.evaluation(arch, weights, part).parser.get_parsed_content
         clean = part != "test"
         return self.stress(
@@ -266,10 +272,6 @@ class Sweep:
         )
         workflow.initialize()
         return workflow
-
-    def _write(self, name: str, tables: Sequence[pd.DataFrame]) -> None:
-        with whole_file(self.out / name) as beside:
-            pd.concat(tables, ignore_index=True).to_csv(beside, index=False)
 
     def _write_run(self, architectures: Sequence[str]) -> None:
         files = {arch: self.out / arch / "training.json" for arch in architectures}

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from cxr_noise_transforms.study.files import whole_file
+from cxr_noise_transforms.study.statistics.long_table import AnyTable, as_table
 from cxr_noise_transforms.study.statistics.summaries import in_order, network_means, severity_table
 
 from .panels import COLOURS, apart
@@ -19,11 +19,12 @@ from .words import dose_at, metric_name
 
 
 def plot_curves(
-    table: pd.DataFrame, path: Path, title: str, weights: str = "best", normal_dose: float = np.nan
+    table: AnyTable, path: Path, title: str, weights: str = "best", normal_dose: float = np.nan
 ) -> Path:
     """Severity curves of one task: quantum and electronic noise side by side, a row per metric."""
+    table = as_table(table)
     means, mean = network_means(table, weights), severity_table(table, weights)
-    networks, metrics = list(table.network.unique()), in_order(means.metric.unique())
+    networks, metrics = list(table.cells.network.unique()), in_order(means.metric.unique())
     figure = Figure(figsize=(9, 3.0 * len(metrics) + 0.6), layout="constrained")
     axes = figure.subplots(len(metrics), 2, sharex="col", sharey="row", squeeze=False)
     figure.suptitle(title)
@@ -38,20 +39,22 @@ def plot_curves(
             axis.plot(curve[severity], curve[metric], "k--", lw=2, label="mean")
             _frame(axis, metric)
         row[0].set_ylabel(metric_name(metric))
-    _name_axes(axes, table.sq, normal_dose)
+    _name_axes(axes, table.cells.sq, normal_dose)
     return _save(figure, path)
 
 
 def plot_tasks(
-    table: pd.DataFrame, path: Path, title: str, weights: str = "best", normal_dose: float = np.nan
+    table: AnyTable, path: Path, title: str, weights: str = "best", normal_dose: float = np.nan
 ) -> Path:
     """AUROC, AUPRC and F1 of classification tasks by severity, mean of networks, a row per task."""
-    tasks = list(table.task.unique())
+    table = as_table(table)
+    tasks = list(table.cells.task.unique())
     figure = Figure(figsize=(9, 2.3 * len(tasks) + 0.8), layout="constrained")
     axes = figure.subplots(len(tasks), 2, sharex="col", sharey=True, squeeze=False)
     figure.suptitle(title)
     for row, task in zip(axes, tasks, strict=True):
-        cells = severity_table(table[table.task == task], weights)
+        part = table.select(task=task)
+        cells = severity_table(part, weights)
         for axis, severity, other in zip(row, ("sq", "se"), ("se", "sq"), strict=True):
             rows = cells[cells[other] == 0].sort_values(severity)
             for metric, colour in zip(("auroc", "auprc", "f1"), COLOURS, strict=False):
@@ -59,7 +62,7 @@ def plot_tasks(
                 axis.plot(rows[severity], rows[metric], "o-", **look)
             _frame(axis, "auroc")
             axis.set_title(task, fontsize=9)
-    _name_axes(axes, table.sq, normal_dose)
+    _name_axes(axes, table.cells.sq, normal_dose)
     return _save(figure, path)
 
 

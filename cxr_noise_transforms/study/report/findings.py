@@ -12,14 +12,15 @@ import pandas as pd
 from cxr_noise_transforms.study.columns import UNDEGRADED
 from cxr_noise_transforms.study.statistics.comparisons import paired_tests
 from cxr_noise_transforms.study.statistics.curves import curve_numbers
-from cxr_noise_transforms.study.statistics.films import failures, film_values, label_counts
+from cxr_noise_transforms.study.statistics.films import counts_of, failures, film_marks, film_values
 from cxr_noise_transforms.study.statistics.long_table import (
     CLEAN,
     MEAN,
     SCORE,
-    check_table,
+    AnyTable,
+    among,
+    as_table,
     is_complete,
-    undegraded,
 )
 from cxr_noise_transforms.study.statistics.metrics import LOWER_IS_BETTER
 from cxr_noise_transforms.study.statistics.performance import (
@@ -31,8 +32,9 @@ from cxr_noise_transforms.study.statistics.performance import (
 from cxr_noise_transforms.study.statistics.resampling import Resampled, bootstrap
 from cxr_noise_transforms.study.statistics.subgroups import Subgroups
 from cxr_noise_transforms.study.statistics.summaries import in_ladder, in_order
+from cxr_noise_transforms.study.table import LongTable
 
-from .columns import compared_groups, grouped
+from .columns import chosen_groups, compared_groups
 
 ALPHA = 0.05
 _NAMES = ("task", "network", "weights", "image", "label", "metric")
@@ -55,7 +57,7 @@ class Findings:
         uncut: columns of too many groups, and how many they have.
     """
 
-    table: pd.DataFrame
+    table: LongTable
     every_perf: pd.DataFrame
     every_draw: Resampled
     weights: str
@@ -68,17 +70,17 @@ class Findings:
     @property
     def task(self) -> str:
         """Its name."""
-        return str(self.table.task.iloc[0])
+        return str(self.table.cells.task.iloc[0])
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """In the table's order."""
-        return list(self.table.label.unique())
+        return list(self.marks.index.unique("label"))
 
     @cached_property
     def cells(self) -> list[tuple[float, float]]:
         """In the order of the ladder."""
-        cells = self.table[["sq", "se"]].drop_duplicates()
+        cells = self.table.cells[["sq", "se"]].drop_duplicates()
         return in_ladder(cells.itertuples(index=False, name=None))
 
     @property
@@ -93,7 +95,18 @@ class Findings:
     @cached_property
     def counts(self) -> pd.DataFrame:
         """Of films: :func:`~cxr_noise_transforms.study.statistics.films.label_counts`."""
-        return label_counts(self.table)
+        return counts_of(self.marks)
+
+    @cached_property
+    def marks(self) -> pd.DataFrame:
+        """Of films: :func:`~cxr_noise_transforms.study.statistics.films.film_marks`."""
+        return film_marks(self.table)
+
+    @cached_property
+    def images(self) -> pd.DataFrame:
+        """The films: ``image``, ``patient`` and, where it is known, ``source``."""
+        columns = [name for name in ("image", "patient", "source") if name in self.table.columns]
+        return self.table.distinct(*columns).drop_duplicates("image", ignore_index=True)
 
     @cached_property
     def complete(self) -> bool:
@@ -166,12 +179,12 @@ class Findings:
     @property
     def noise_seeds(self) -> list[int]:
         """The first one's noise is on the pictures."""
-        return [int(seed) for seed in self.table.noise_seed.unique()]
+        return [int(seed) for seed in self.table.cells.noise_seed.unique()]
 
-    @property
+    @cached_property
     def film_metric(self) -> str:
         """What :meth:`films` holds: "score", or the metric of films that the report is about."""
-        of_films = set(self.table.metric)
+        of_films = set(self.table.distinct("metric").metric)
         return next((metric for metric in self.metrics if metric in of_films), SCORE)
 
     @property
@@ -191,13 +204,9 @@ class Findings:
             See :func:`~cxr_noise_transforms.study.statistics.films.film_values`; empty if there
             are no values.
         """
-        rows = self.table[
-            (self.table.network == network)
-            & (self.table.weights == self.weights)
-            & (self.table.metric == self.film_metric)
-        ]
-        rows = rows[rows.noise_seed.isin(rows.noise_seed.unique()[:1])]
-        films = film_values(rows, self.film_metric)
+        rows = self.table.select(network=network, weights=self.weights)
+        first = rows.cells.noise_seed.iloc[0]
+        films = film_values(rows.select(noise_seed=first), self.film_metric)
         columns = pd.MultiIndex.from_tuples(dict.fromkeys([*self.cells, CLEAN]))
         return films.reindex(columns=columns)
 
@@ -207,7 +216,7 @@ class Findings:
 
 
 def find(
-    table: pd.DataFrame,
+    table: AnyTable,
     thresholds: Thresholds | None = None,
     networks: Sequence[str] | None = None,
     resamples: int = 1000,
@@ -217,7 +226,7 @@ def find(
     """The findings of every task in a long table, in its order.
 
     Args:
-        table: the long table.
+        table: the long table, a data frame or one that is read a part at a time.
         thresholds: see :func:`~cxr_noise_transforms.study.statistics.performance.performance`.
         networks: their order; default: the table's.
         resamples: of the patients.
@@ -230,39 +239,46 @@ def find(
         ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table` and
             :func:`~cxr_noise_transforms.study.statistics.subgroups.subgroups`.
     """
-    table, columns = grouped(check_table(table), groups)
-    table = table.astype(dict.fromkeys(_NAMES, str))
+    if isinstance(table, pd.DataFrame):
+        table = table.astype({name: str for name in _NAMES if name in table})
+    table = as_table(table)
+    columns = chosen_groups(table, groups)
     if thresholds is not None:
         thresholds = {
             (str(task), str(network), str(weights), seed, str(label)): value
             for (task, network, weights, seed, label), value in thresholds.items()
         }
     found = []
-    for task, part in table.groupby("task", sort=False):
-        weights = "best" if (part.weights == "best").any() else part.weights.iloc[0]
-        names = list(part[part.weights == weights].network.unique())
+    for task in table.cells.task.unique():
+        part = table.select(task=task)
+        given = part.cells
+        weights = "best" if (given.weights == "best").any() else given.weights.iloc[0]
+        reported = part.select(weights=weights)
+        names = list(reported.cells.network.unique())
         order = [name for name in networks or names if name in names]
-        controls = _controls(part[part.weights == weights], thresholds, resamples)
-        part = undegraded(part)  # noqa: PLW2901 (the rest is about noise)
-        if part.empty:
+        controls = _controls(reported, thresholds, resamples)
+        part = part.select(degradation=UNDEGRADED)
+        if not len(part):
             raise ValueError(f"task {task} must have films without a degradation, to compare with")
         perf, draws = performance(part, thresholds), bootstrap(part, thresholds, resamples)
-        reported = part[part.weights == weights]
-        compared = compared_groups(reported, columns, thresholds, resamples)
+        compared = compared_groups(part.select(weights=weights), columns, thresholds, resamples)
         draws = draws.completed()
         found.append(Findings(part, perf, draws, weights, order, normal_dose, controls, *compared))
     return found
 
 
-def _controls(table: pd.DataFrame, thresholds: Thresholds | None, resamples: int) -> pd.DataFrame:
+def _controls(table: LongTable, thresholds: Thresholds | None, resamples: int) -> pd.DataFrame:
     """What every degradation changes in the cells that have films without it too, paired."""
-    cell = ["sq", "se"]
-    plain = set(undegraded(table)[cell].itertuples(index=False, name=None))
-    worse = table[table.degradation != UNDEGRADED]
-    shared = plain & set(worse[cell].itertuples(index=False, name=None))
+    cells = table.cells
+    plain = cells.degradation == UNDEGRADED
+    there, worse = (
+        set(cells.loc[one, ["sq", "se"]].itertuples(index=False, name=None))
+        for one in (plain, ~plain)
+    )
+    shared = there & worse
     if not shared:
         return pd.DataFrame()
-    pairs = table[[key in shared for key in table[cell].itertuples(index=False, name=None)]]
+    pairs = table.where(lambda cells: among(cells[["sq", "se"]], shared))
     draws = bootstrap(pairs, thresholds, resamples).mean_over("label").mean_over("network")
     return paired_tests(draws.against(degradation=UNDEGRADED))
 

@@ -22,7 +22,7 @@ def films_table(tasks: Sequence[Findings], splits: Sequence[Any] = ()) -> Table:
     header += ["left out"] if lacking else []
     rows = []
     for place, one in enumerate(tasks):
-        films = one.table.drop_duplicates("image")
+        films = one.images
         parts = [str(len(splits[place][part])) for part in ("train", "val")] if splits else []
         test = [str(len(films)), str(films.patient.nunique()), _by_source(one)]
         for row in one.counts.itertuples():
@@ -35,16 +35,16 @@ def films_table(tasks: Sequence[Findings], splits: Sequence[Any] = ()) -> Table:
 
 
 def _by_source(one: Findings) -> str:
-    if "source" not in one.table:
+    if "source" not in one.images:
         return "–"
-    films = one.table.drop_duplicates("image").source.fillna("").value_counts(sort=False)
+    films = one.images.source.fillna("").value_counts(sort=False)
     return ", ".join(f"{source} {many}" for source, many in films.items() if source) or "–"
 
 
 def design(tasks: Sequence[Findings]) -> list[Block]:
     """Networks and noise, and how to read severities and intervals."""
     one = tasks[0]
-    given = [name for name in CHECKPOINTS if (one.table.weights == name).any()]
+    given = [name for name in CHECKPOINTS if (one.table.cells.weights == name).any()]
     weights = [CHECKPOINTS[name] for name in sorted(given, key=lambda name: name != one.weights)]
     facts = {
         "networks": ", ".join(one.networks),

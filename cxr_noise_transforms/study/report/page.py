@@ -13,14 +13,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
-from cxr_noise_transforms.study.evaluation.cells import read_table
 from cxr_noise_transforms.study.evaluation.errors import own_errors
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.provenance import provenance
+from cxr_noise_transforms.study.statistics.long_table import AnyTable
 from cxr_noise_transforms.study.statistics.performance import Thresholds, validation_thresholds
+from cxr_noise_transforms.study.table import open_table
 
 from . import document
 from .beside_the_paper import compare
@@ -40,7 +40,7 @@ _PHANTOMS = "Phantoms, which say nothing about patients."
 def find_in_sweeps(
     sweeps: Sequence[Sweep],
     architectures: Sequence[str],
-    table: pd.DataFrame,
+    table: AnyTable,
     normal_dose: float = math.nan,
 ) -> list[Findings]:
     """The findings of finished sweeps, with F1 at thresholds from their validation films.
@@ -54,10 +54,10 @@ def find_in_sweeps(
     Raises:
         ValueError: see :func:`~cxr_noise_transforms.study.report.findings.find`.
     """
-    files = [sweep.out / "validation.csv" for sweep in sweeps]
+    files = [sweep.out / "validation.parquet" for sweep in sweeps]
     thresholds = None
     if all(file.is_file() for file in files):
-        thresholds = validation_thresholds(pd.concat(map(read_table, files)))
+        thresholds = validation_thresholds(open_table(files))
     return find(table, thresholds, architectures, normal_dose=normal_dose)
 
 
@@ -99,7 +99,7 @@ def write_report(
 
 def write_report_of_table(
     out: str | Path,
-    table: pd.DataFrame,
+    table: AnyTable,
     title: str,
     about: Mapping[str, str] | None = None,
     views: Views | None = None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from cxr_noise_transforms.study.statistics.comparisons import monotonicity
-from cxr_noise_transforms.study.statistics.long_table import SCORE
 
 from .answers import answers
 from .document import Points
@@ -102,6 +101,7 @@ def truth(one: Findings, film: str) -> str:
     """What a binary classifier should say, where it is known."""
     if not one.is_score or len(one.labels) > 1:
         return ""
-    rows = one.table[(one.table.image == film) & (one.table.metric == SCORE)]
-    known = rows.target.dropna()
-    return f" ({'' if known.iloc[0] else 'not '}{one.labels[0]})" if len(known) else ""
+    mark = one.marks.loc[one.labels[0], film]
+    if not (mark.positive or mark.negative):
+        return ""
+    return f" ({'' if mark.positive else 'not '}{one.labels[0]})"

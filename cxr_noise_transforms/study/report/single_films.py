@@ -20,7 +20,7 @@ def worst_films(one: Findings, film: Photographer | None) -> list[Block]:
     if films.empty:
         return []
     failed = one.failures(films)
-    patients = one.table.drop_duplicates("image").set_index("image").patient.astype(str)
+    patients = one.images.set_index("image").patient.astype(str)
     own_patients = (patients == patients.index).all()
     metric = "P" if one.is_score else metric_name(one.film_metric)
     mildness = sorted(one.cells, key=lambda cell: (max(cell), cell))

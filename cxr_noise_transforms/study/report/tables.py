@@ -186,7 +186,7 @@ def _curve_table(one: Findings, metric: str) -> Table:
 
 def _checkpoint_table(one: Findings) -> Table | None:
     """The best and the averaged weights of the networks that have both, at the ends of the axes."""
-    trained = one.table.groupby("network").weights.unique()
+    trained = one.table.cells.groupby("network").weights.unique()
     both = [name for name in one.networks if {"best", "swa"} <= set(trained[name])]
     if not both:
         return None

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from .long_table import SCORE, numbers
+from cxr_noise_transforms.study.parquet import stacked, without_categories
+
+from .long_table import SCORE, AnyTable, as_table, numbers
 from .metrics import LOWER_IS_BETTER
 from .scores import truth_probability
 
+_MARKS = ("known", "positive", "negative")
 
-def label_counts(table: pd.DataFrame) -> pd.DataFrame:
+
+def label_counts(table: AnyTable) -> pd.DataFrame:
     """How many films speak for each label, and how many are left out of its metrics.
 
     Args:
@@ -20,16 +24,39 @@ def label_counts(table: pd.DataFrame) -> pd.DataFrame:
         without a classifier's label; ``left_out``, films whose label is missing (NaN as target)
         or whose metrics are not defined (NaN, as for an empty reference).
     """
-    known = table.value.notna() & (table.target.notna() | (table.metric != SCORE))
-    marks = table.assign(known=known, positive=table.target == 1, negative=table.target == 0)
-    films = marks.groupby(["label", "image"], observed=True, sort=False)
-    films = films[["known", "positive", "negative"]].any()
-    by_label = films.groupby("label", observed=True, sort=False)
+    return counts_of(film_marks(table))
+
+
+def counts_of(marks: pd.DataFrame) -> pd.DataFrame:
+    """As :func:`label_counts`, of what :func:`film_marks` knows."""
+    by_label = marks.groupby("label", observed=True, sort=False)
     counts = by_label.sum()[["positive", "negative"]].assign(films=by_label.size())
     return counts.assign(left_out=counts.films - by_label.known.sum())
 
 
-def film_values(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+def film_marks(table: AnyTable) -> pd.DataFrame:
+    """What is known of every film and label in any cell.
+
+    Args:
+        table: the long table of one task.
+
+    Returns:
+        By label and image, in the table's order: ``known``, a metric has a value, a score its
+        target; ``positive`` and ``negative``, a target is 1, or 0.
+    """
+    columns = ("label", "image", "value", "target", "metric")
+    found: list[pd.DataFrame] = []
+    for rows in as_table(table).chunks(*columns):
+        known = rows.value.notna() & (rows.target.notna() | (rows.metric != SCORE))
+        marks = rows.assign(known=known, positive=rows.target == 1, negative=rows.target == 0)
+        # a film is in most cells: what is known already is not kept again
+        marks = marks.drop_duplicates(["label", "image", *_MARKS])
+        found = [stacked([*found, marks]).drop_duplicates(["label", "image", *_MARKS])]
+    films = without_categories(found[0]).groupby(["label", "image"], sort=False)
+    return films[list(_MARKS)].any()
+
+
+def film_values(table: AnyTable, metric: str) -> pd.DataFrame:
     """What every film achieves in every cell, the mean over the rows of each.
 
     Args:
@@ -40,11 +67,17 @@ def film_values(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         Images by cells ``(sq, se)``. Films without any value are left out; the worst on the
         average of their cells is first.
     """
-    rows = table[table.metric == metric]
-    if metric == SCORE:
-        truth = truth_probability(numbers(rows, "value"), numbers(rows, "target"))
-        rows = rows.assign(value=truth)
-    films = rows.pivot_table(index="image", columns=["sq", "se"], values="value", observed=True)
+    sums = []
+    for chunk in as_table(table).chunks("sq", "se", "image", "metric", "value", "target"):
+        rows = chunk[chunk.metric == metric]
+        value = numbers(rows, "value")
+        if metric == SCORE:
+            value = truth_probability(value, numbers(rows, "target"))
+        films = rows.assign(value=value).groupby(["image", "sq", "se"], observed=True).value
+        sums.append(without_categories(films.agg(["sum", "count"]).reset_index()))
+    whole = pd.concat(sums).groupby(["image", "sq", "se"]).sum()
+    means = (whole["sum"] / whole["count"]).rename("value").reset_index()
+    films = means.pivot_table(index="image", columns=["sq", "se"], values="value", observed=True)
     ascending = metric not in LOWER_IS_BETTER
     return films.loc[films.mean(axis=1).sort_values(ascending=ascending, kind="stable").index]
 

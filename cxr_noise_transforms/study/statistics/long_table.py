@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from typing import TypeAlias, TypeVar
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr_noise_transforms.study.columns import UNDEGRADED
+from cxr_noise_transforms.study.columns import CELL, UNDEGRADED
+from cxr_noise_transforms.study.table import LongTable
 
 from .metrics import OF_SCORES
 from .scores import Floats
 
 MODEL = ("task", "network", "weights", "training_seed", "label")
-KEYS = (
-    "task", "network", "weights", "training_seed", "sq", "se", "noise_seed", "degradation", "label",
-)  # fmt: skip
+KEYS = (*CELL, "label")
 SCORE = "score"
 # sq and se without noise
 CLEAN = (0.0, 0.0)
 # what the mean over networks, or over labels, is called among them
 MEAN = "mean"
 
+# in memory, or a part at a time from wherever it is
+AnyTable: TypeAlias = pd.DataFrame | LongTable
+_Given = TypeVar("_Given", pd.DataFrame, LongTable)
+_NEEDED = (*KEYS, "image", "patient", "metric", "value", "target")
 
-def check_table(table: pd.DataFrame) -> pd.DataFrame:
+
+def check_table(table: _Given) -> _Given:
     """Refuse a table of which nothing can be said, or not only one thing.
 
     A table without the column ``degradation`` comes back with it: its films have none.
@@ -36,18 +43,61 @@ def check_table(table: pd.DataFrame) -> pd.DataFrame:
             finite; a score is not from 0 to 1, or its target not 0, 1 or NaN; an image has two
             values; a metric or network has a name that the statistics give.
     """
-    names = ["task", "network", "weights", "degradation", "label", "image", "patient", "metric"]
-    if "degradation" not in table:
+    if isinstance(table, pd.DataFrame) and "degradation" not in table:
         table = table.assign(degradation=UNDEGRADED)
-    needed = [*KEYS, "image", "patient", "metric", "value", "target"]
-    missing = [name for name in needed if name not in table]
+    for _ in checked(table):
+        pass
+    return table
+
+
+def checked(table: AnyTable) -> Iterator[pd.DataFrame]:
+    """The rows of a table as :func:`check_table` wants them, a number of whole cells at a time.
+
+    They have the columns that statistics need, and no others.
+
+    Raises:
+        ValueError: as there.
+    """
+    table = as_table(table)
+    has_scores = SCORE in set(table.distinct("metric").metric)
+    for rows in table.chunks(*_NEEDED):
+        _check_rows(rows, has_scores=has_scores)
+        yield rows
+
+
+def as_table(table: AnyTable) -> LongTable:
+    """A table that may be read a part at a time, with the columns that statistics need.
+
+    Raises:
+        ValueError: columns are missing, empty where they tell a cell, or there are no rows.
+    """
+    if isinstance(table, pd.DataFrame):
+        _check_columns(table.columns.union(["degradation"]))
+        table = LongTable.of(table)
+    elif table.parts:
+        _check_columns(table.columns)
+    if not len(table):
+        raise ValueError("table must have at least one row, got none")
+    for name in CELL:
+        _check_filled(table.cells, name)
+    return table
+
+
+def _check_columns(columns: Collection[str]) -> None:
+    missing = [name for name in _NEEDED if name not in columns]
     if missing:
         raise ValueError(f"table must have the columns {', '.join(missing)}; they are missing")
-    if table.empty:
-        raise ValueError("table must have at least one row, got none")
-    for name in (*names, "training_seed", "sq", "se", "noise_seed"):
-        if table[name].isna().any():
-            raise ValueError(f"column {name} must have a value in every row, got an empty one")
+
+
+def _check_filled(rows: pd.DataFrame, name: str) -> None:
+    if rows[name].isna().any():
+        raise ValueError(f"column {name} must have a value in every row, got an empty one")
+
+
+def _check_rows(table: pd.DataFrame, *, has_scores: bool) -> None:
+    """Refuse rows of whole cells."""
+    for name in ("label", "image", "patient", "metric"):
+        _check_filled(table, name)
     is_score, value, target = table.metric == SCORE, table.value, table.target
     for name in ("sq", "se"):
         wrong = ~(np.isfinite(numbers(table, name)) & (numbers(table, name) >= 0))
@@ -59,18 +109,23 @@ def check_table(table: pd.DataFrame) -> pd.DataFrame:
     _refuse(table, wrong, "value of a score must be from 0 to 1", "value")
     wrong = is_score & ~(target.isin((0, 1)) | target.isna())
     _refuse(table, wrong, "target of a score must be 0, 1 or empty", "target")
-    wrong = table.metric.isin(OF_SCORES) & is_score.any()
+    wrong = table.metric.isin(OF_SCORES) & has_scores
     _refuse(table, wrong, "metric must not have the name of one made from scores", "metric")
-    wrong = table.network.astype(str) == MEAN
+    wrong = table.network == MEAN
     _refuse(table, wrong, "network must have another name than the mean of networks", "network")
     again = table.duplicated([*KEYS, "metric", "image"])
     _refuse(table, again, "table must have one row per image and metric of a cell", "metric")
-    return table
 
 
 def undegraded(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of films that nothing but noise has degraded."""
     return table[table.degradation == UNDEGRADED] if "degradation" in table else table
+
+
+def among(rows: pd.DataFrame, keys: Collection[tuple]) -> pd.Series:
+    """Whether the values of each row are one of the keys."""
+    found = [key in keys for key in rows.itertuples(index=False, name=None)]
+    return pd.Series(found, rows.index, bool)
 
 
 def groups(table: pd.DataFrame, columns: tuple[str, ...]) -> dict[tuple, NDArray[np.intp]]:
@@ -85,12 +140,13 @@ def numbers(table: pd.DataFrame, column: str) -> Floats:
     return table[column].to_numpy(float)
 
 
-def is_complete(table: pd.DataFrame) -> bool:
+def is_complete(table: AnyTable) -> bool:
     """Whether all networks of a task were measured on the same images in the same cells."""
-    whole = table.image.nunique()
-    for columns in (["sq", "se", "noise_seed"], ["label", "metric"]):
-        whole *= len(table[columns].drop_duplicates())
-    rows = table.groupby(["network", "weights", "training_seed"], observed=True).size()
+    table = as_table(table)
+    cells = table.cells
+    whole = len(table.distinct("image")) * len(table.distinct("label", "metric"))
+    whole *= len(cells[["sq", "se", "noise_seed"]].drop_duplicates())
+    rows = cells.groupby(["network", "weights", "training_seed"], observed=True).rows.sum()
     return bool((rows == whole).all())
 
 

@@ -6,13 +6,15 @@ A metric of images (Dice, IoU) is averaged over the images. A score becomes the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from .long_table import KEYS, MEAN, MODEL, SCORE, check_table, groups, numbers, undegraded
+from cxr_noise_transforms.study.columns import UNDEGRADED
+
+from .long_table import KEYS, MEAN, MODEL, SCORE, AnyTable, as_table, checked, groups, numbers
 from .metrics import constant_answer
 from .scores import best_threshold, score_metrics
 
@@ -20,11 +22,11 @@ from .scores import best_threshold, score_metrics
 Thresholds: TypeAlias = Mapping[tuple, float] | pd.Series
 
 
-def performance(table: pd.DataFrame, thresholds: Thresholds | None = None) -> pd.DataFrame:
+def performance(table: AnyTable, thresholds: Thresholds | None = None) -> pd.DataFrame:
     """The metrics of every network in every cell, for every training and noise seed.
 
     Args:
-        table: the long table.
+        table: the long table, a data frame or one that is read a part at a time.
         thresholds: for ``f1_val``, by task, network, weights, training seed and label: a mapping
             or a series, see :func:`validation_thresholds`.
 
@@ -38,30 +40,36 @@ def performance(table: pd.DataFrame, thresholds: Thresholds | None = None) -> pd
         ValueError: see :func:`~cxr_noise_transforms.study.statistics.long_table.check_table`; a
             threshold is missing.
     """
-    table = check_table(table)
-    is_score = table.metric == SCORE
+    found = [row for rows in checked(table) for row in _performance(rows, thresholds)]
     keys = [*KEYS, "metric"]
-    means = table[~is_score].groupby(keys, observed=True).value.agg(["mean", "count"])
-    means = means.reset_index().rename(columns={"mean": "value", "count": "n"})
-    means["chance"] = [constant_answer(metric) for metric in means.metric]
-    rows = []
-    scores = table[is_score]
-    values, targets = numbers(scores, "value"), numbers(scores, "target")
-    for key, places in groups(scores, KEYS).items():
-        known = places[~np.isnan(targets[places])]
-        truth = targets[known]
-        positives = truth.mean() if len(truth) else np.nan
-        found = score_metrics(values[known], truth, threshold=threshold(thresholds, key))
-        rows += [
-            (*key, metric, number.item(), len(known), constant_answer(metric, positives))
-            for metric, number in found.items()
-        ]
-    parts = [means, pd.DataFrame(rows, columns=[*keys, "value", "n", "chance"])]
-    parts = [part for part in parts if len(part)]
-    return pd.concat(parts).sort_values(keys, ignore_index=True)
+    frame = pd.DataFrame(found, columns=[*keys, "value", "n", "chance"])
+    return frame.sort_values(keys, ignore_index=True)
 
 
-def validation_thresholds(table: pd.DataFrame) -> dict[tuple, float]:
+def _performance(table: pd.DataFrame, thresholds: Thresholds | None) -> Iterator[tuple]:
+    """Of every key and metric of whole cells: value, images, and what a constant answer gets."""
+    values, targets = numbers(table, "value"), numbers(table, "target")
+    for (*key, metric), places in groups(table, (*KEYS, "metric")).items():
+        known = places[~np.isnan((targets if metric == SCORE else values)[places])]
+        mean = values[known].mean() if len(known) else np.nan
+        found: dict[str, Any] = {metric: mean}
+        positives = np.nan
+        if metric == SCORE:
+            truth = targets[known]
+            positives = truth.mean() if len(truth) else np.nan
+            cut = threshold(thresholds, tuple(key))
+            found = score_metrics(values[known], truth, threshold=cut)
+        for name, value in found.items():
+            yield (
+                *key,
+                name,
+                np.ravel(value)[0].item(),
+                len(known),
+                constant_answer(name, positives),
+            )
+
+
+def validation_thresholds(table: AnyTable) -> dict[tuple, float]:
     """The threshold of the highest F1 of every model and label on clean validation films.
 
     Args:
@@ -74,16 +82,16 @@ def validation_thresholds(table: pd.DataFrame) -> dict[tuple, float]:
     Raises:
         ValueError: as :func:`performance`.
     """
-    table = check_table(table)
-    table = undegraded(table)
-    clean = table[(table.metric == SCORE) & (table.sq == 0) & (table.se == 0)]
-    values, targets = numbers(clean, "value"), numbers(clean, "target")
+    clean = as_table(table).select(sq=0, se=0, degradation=UNDEGRADED)
     found = {}
-    # the noise seeds of the clean cell repeat it
-    for key, places in groups(clean, KEYS).items():
-        known = places[~np.isnan(targets[places])]
-        some = (targets[known] == 1).any()
-        found[_model(key)] = best_threshold(values[known], targets[known]) if some else np.nan
+    for rows in checked(clean) if len(clean) else ():
+        scores = rows[rows.metric == SCORE]
+        values, targets = numbers(scores, "value"), numbers(scores, "target")
+        # the noise seeds of the clean cell repeat it
+        for key, places in groups(scores, KEYS).items():
+            known = places[~np.isnan(targets[places])]
+            some = (targets[known] == 1).any()
+            found[_model(key)] = best_threshold(values[known], targets[known]) if some else np.nan
     return found
 
 

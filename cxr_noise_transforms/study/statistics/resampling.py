@@ -23,14 +23,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from .long_table import CLEAN, KEYS, MEAN, SCORE, check_table, groups, numbers
+from .long_table import CLEAN, KEYS, MEAN, SCORE, AnyTable, as_table, checked, groups, numbers
 from .metrics import constant_answer
 from .performance import Thresholds, threshold
 from .scores import Floats, score_metrics
+from .weighted_sums import weighted_mean
 
 _GROUP = ("task", "network", "weights", "sq", "se", "degradation", "label", "metric")
-# numbers held at once, to stay within the memory of a small machine
-_BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -183,7 +182,7 @@ class Resampled:
 
 
 def bootstrap(
-    table: pd.DataFrame,
+    table: AnyTable,
     thresholds: Thresholds | None = None,
     resamples: int | None = None,
     seed: int = 0,
@@ -195,7 +194,7 @@ def bootstrap(
     :func:`~cxr_noise_transforms.study.statistics.long_table.is_complete`.
 
     Args:
-        table: the long table.
+        table: the long table, a data frame or one that is read a part at a time.
         thresholds: for ``f1_val``, see
             :func:`~cxr_noise_transforms.study.statistics.performance.validation_thresholds`.
         resamples: how many; ``None`` for 2,000 where the table holds scores, else 9,999.
@@ -208,20 +207,21 @@ def bootstrap(
     Raises:
         ValueError: as there.
     """
-    table = check_table(table)
+    table = as_table(table)
     if resamples is None:
-        resamples = 2_000 if (table.metric == SCORE).any() else 9_999
+        resamples = 2_000 if SCORE in set(table.distinct("metric").metric) else 9_999
     found: dict[tuple, list] = {}
-    for task in table.task.unique():
-        part = table[table.task == task]
-        patients, names = pd.factorize(part.patient, sort=True)
-        counts = _patient_counts(len(names), resamples, np.random.default_rng(seed))
-        for key, metric, draws, chance, n in _draw(part, patients, counts, thresholds):
-            named = dict(zip(KEYS, key, strict=True), metric=metric)
-            group = tuple(named[name] for name in _GROUP)
-            total = found.setdefault(group, [0, 0.0, chance, n])
-            total[0] += 1
-            total[1] = total[1] + draws
+    for task in table.cells.task.unique():
+        part = table.select(task=task)
+        patients = pd.Index(pd.factorize(part.distinct("patient").patient, sort=True)[1])
+        counts = _patient_counts(len(patients), resamples, np.random.default_rng(seed))
+        for rows in checked(part):
+            for key, metric, draws, chance, n in _draw(rows, patients, counts, thresholds):
+                named = dict(zip(KEYS, key, strict=True), metric=metric)
+                group = tuple(named[name] for name in _GROUP)
+                total = found.setdefault(group, [0, 0.0, chance, n])
+                total[0] += 1
+                total[1] = total[1] + draws
     means = np.array([total / seeds for seeds, total, _, _ in found.values()])
     frame = pd.DataFrame(list(found), columns=list(_GROUP))
     frame["value"] = means[:, 0]
@@ -244,30 +244,32 @@ def _patient_counts(
 
 def _draw(
     table: pd.DataFrame,
-    patients: NDArray[np.intp],
+    patients: pd.Index,
     counts: NDArray[np.uint8],
     thresholds: Thresholds | None,
 ) -> Iterator[tuple[tuple, str, Floats, float, int]]:
-    """Every key and metric of one task: value and draws, a constant's value, number of patients."""
-    images = pd.factorize(table.image, sort=True)[0]
+    """Every key and metric of some cells: value and draws, a constant's value, and patients."""
+    images, every_owner = pd.factorize(table.image, sort=True)[0], _places(table.patient, patients)
     values, targets = numbers(table, "value"), numbers(table, "target")
     for (*key, metric), rows in groups(table, (*KEYS, "metric")).items():
         places = rows[np.argsort(images[rows])]
         places = places[~np.isnan((targets if metric == SCORE else values)[places])]
-        owners, blocks = patients[places], []
-        cut = threshold(thresholds, tuple(key)) if metric == SCORE else None
-        width = max(1, _BLOCK // max(1, len(places)))
-        for start in range(0, counts.shape[1], width):
-            weights = counts[owners, start : start + width].astype(float)
-            if metric == SCORE:
-                blocks.append(score_metrics(values[places], targets[places], weights, cut))
-            else:
-                blocks.append({metric: _ratio(values[places] @ weights, weights.sum(axis=0))})
+        owners = every_owner[places]
+        if metric == SCORE:
+            cut = threshold(thresholds, tuple(key))
+            found = score_metrics(values[places], targets[places], counts, cut, owners)
+        else:
+            found = {metric: weighted_mean(values[places], owners, counts)}
         n = len(np.unique(owners))
         positives = targets[places].mean() if n else np.nan
-        for name in blocks[0]:
-            draws = np.concatenate([block[name] for block in blocks])
+        for name, draws in found.items():
             yield tuple(key), name, draws, constant_answer(name, positives), n
+
+
+def _places(column: pd.Series, names: pd.Index) -> NDArray[np.intp]:
+    """Where the values of a column are among all names."""
+    codes, own = pd.factorize(column)
+    return names.get_indexer(pd.Index(own).astype(names.dtype))[codes]
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .weighted_sums import ranked_sums, weighted_mean
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -15,8 +17,9 @@ _BINS = 15
 def score_metrics(
     scores: Floats,
     targets: Floats,
-    weights: Floats | None = None,
+    weights: NDArray[Any] | None = None,
     threshold: float | None = None,
+    rows: NDArray[np.intp] | None = None,
 ) -> dict[str, Floats]:
     """Metrics of scores, for many weightings of the images at once.
 
@@ -41,6 +44,8 @@ def score_metrics(
         targets: ``(n,)`` of 0 and 1.
         weights: ``(n, R)``, not negative; ``None`` for one column of ones.
         threshold: for ``f1_val``; where it is NaN, ``f1_val`` is NaN.
+        rows: ``(n,)``, which row of the weights is each image's, as that of its patient; default:
+            its own.
 
     Returns:
         ``(R,)`` per metric; NaN where it is not defined, as ``auroc`` of a single class.
@@ -55,29 +60,31 @@ def score_metrics(
     """
     order = np.argsort(-scores, kind="stable")
     scores, targets = scores[order], targets[order]
-    weights = np.ones((len(scores), 1)) if weights is None else weights[order]
-    mass = weights.sum(axis=0)
+    weights = np.ones((len(scores), 1)) if weights is None else weights
+    rows = order if rows is None else rows[order]
     classes = np.unique(targets)
-
-    def f1(cut: float) -> Floats:
-        if 1 not in classes or np.isnan(cut):
-            return np.full_like(mass, np.nan)
-        flagged = (scores >= cut).astype(float)
-        return _ratio(2 * (targets * flagged) @ weights, (targets + flagged) @ weights)
-
-    found = _ranking(scores, targets, weights)
-    if len(classes) < 2:
-        found = {name: np.full_like(mass, np.nan) for name in found}
-        found["truth"] = _ratio(truth_probability(scores, targets) @ weights, mass)
-    found["f1"] = f1(0.5)
-    if threshold is not None:
-        found["f1_val"] = f1(threshold)
-    found["accuracy"] = _ratio(((scores >= 0.5) == targets).astype(float) @ weights, mass)
-    found["brier"] = _ratio((scores - targets) ** 2 @ weights, mass)
     bins = np.searchsorted(np.linspace(0, 1, _BINS + 1)[1:-1], scores)
-    first = np.flatnonzero(np.diff(bins, prepend=-1))
-    gaps = np.add.reduceat(weights * (targets - scores)[:, None], first, axis=0)
-    found["ece"] = _ratio(np.abs(gaps).sum(axis=0), mass)
+    cuts = {"f1": 0.5} | ({} if threshold is None else {"f1_val": threshold})
+    leading = np.array([np.count_nonzero(scores >= cut) for cut in cuts.values()])
+    sums = ranked_sums(scores, targets == 1, bins, leading, rows, weights)
+    mass, negatives = sums.total, sums.total - sums.positives
+    nothing = np.full_like(mass, np.nan)
+    both = len(classes) == 2
+    found = {
+        "auroc": _ratio(sums.pairs, sums.positives * negatives) if both else nothing,
+        "auprc": _ratio(sums.precision, sums.positives) if both else nothing,
+    }
+    if not both:
+        truth = truth_probability(scores, targets)
+        found["truth"] = weighted_mean(truth, rows, weights)
+    for place, (name, cut) in enumerate(cuts.items()):
+        defined = 1 in classes and not np.isnan(cut)
+        called = sums.positives + sums.flagged[place]
+        found[name] = _ratio(2 * sums.flagged_positives[place], called) if defined else nothing
+    right = 2 * sums.flagged_positives[0] + negatives - sums.flagged[0]
+    found["accuracy"] = _ratio(right, mass)
+    found["brier"] = _ratio(sums.squares, mass)
+    found["ece"] = _ratio(sums.gaps, mass)
     return found
 
 
@@ -114,22 +121,6 @@ def best_threshold(scores: Floats, targets: Floats) -> float:
     last = _last_of_equals(scores[order])
     f1 = 2 * targets[order].cumsum()[last] / (targets.sum() + last + 1)
     return float(scores[order][last[np.flatnonzero(f1 == f1.max())[-1]]])
-
-
-def _ranking(scores: Floats, targets: Floats, weights: Floats) -> dict[str, Floats]:
-    """``auroc`` and ``auprc`` of descending scores."""
-    # weights at or above each distinct score, of all images and of positives
-    last = _last_of_equals(scores)
-    above = weights.cumsum(axis=0)[last]
-    hits = (weights * targets[:, None]).cumsum(axis=0)[last]
-    new_hits = np.diff(hits, axis=0, prepend=0)
-    false = np.diff(above - hits, axis=0, prepend=0)
-    precision = np.divide(hits, above, out=np.zeros_like(hits), where=above > 0)
-    positive = new_hits.sum(axis=0)
-    return {
-        "auroc": _ratio(((hits - new_hits / 2) * false).sum(axis=0), positive * false.sum(axis=0)),
-        "auprc": _ratio((new_hits * precision).sum(axis=0), positive),
-    }
 
 
 def _last_of_equals(descending: Floats) -> NDArray[np.intp]:

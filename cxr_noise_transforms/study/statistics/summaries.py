@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from cxr_noise_transforms import LADDER, electronic_sigma, photons_per_pixel
+from cxr_noise_transforms.study.columns import UNDEGRADED
 
-from .long_table import CLEAN, undegraded
+from .long_table import CLEAN, AnyTable, among, as_table
 from .metrics import BY_SHARE, METRICS
 from .performance import performance
 
 
-def severity_table(table: pd.DataFrame, weights: str = "best") -> pd.DataFrame:
+def severity_table(table: AnyTable, weights: str = "best") -> pd.DataFrame:
     """Every metric in every cell, mean over networks, and its difference from the clean cell.
 
     Films, labels and noise seeds are averaged within a network first, so that every network
@@ -48,7 +49,7 @@ def severity_table(table: pd.DataFrame, weights: str = "best") -> pd.DataFrame:
     return summary
 
 
-def task_table(table: pd.DataFrame, weights: str = "best") -> pd.DataFrame:
+def task_table(table: AnyTable, weights: str = "best") -> pd.DataFrame:
     """Every task's metrics on clean films and their drops at the ends of both ladders.
 
     Args:
@@ -61,7 +62,9 @@ def task_table(table: pd.DataFrame, weights: str = "best") -> pd.DataFrame:
         lost at the highest quantum and electronic severity; NaN where a cell was not measured.
     """
     rows = []
-    for task, part in table.groupby("task", sort=False):
+    table = as_table(table)
+    for task in table.cells.task.unique():
+        part = table.select(task=task)
         cells = severity_table(part, weights).set_index(["sq", "se"])
         clean = cells.reindex([CLEAN]).iloc[0]
         quantum, electronic = (cells.reindex([end]).iloc[0] for end in _ends(cells.index))
@@ -76,7 +79,7 @@ def task_table(table: pd.DataFrame, weights: str = "best") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def checkpoint_table(table: pd.DataFrame) -> pd.DataFrame:
+def checkpoint_table(table: AnyTable) -> pd.DataFrame:
     """The best and the averaged weights, where a network has both, mean over networks and tasks.
 
     Args:
@@ -87,15 +90,18 @@ def checkpoint_table(table: pd.DataFrame) -> pd.DataFrame:
         columns of :func:`task_table`; empty where averaging never began.
     """
     model = ["task", "network", "training_seed"]
-    both = table.groupby(model).weights.transform("nunique") == 2
-    table = table[both]
+    table = as_table(table)
+    given = table.cells[[*model, "weights"]].drop_duplicates()
+    several = given[given.groupby(model).weights.transform("size") == 2]
+    both = set(several[model].itertuples(index=False, name=None))
+    table = table.where(lambda cells: among(cells[model], both))
     return pd.DataFrame(
         {
             "weights": weights,
-            "networks": len(rows[model].drop_duplicates()),
-            **task_table(rows, weights).drop(columns="task").mean(),
+            "networks": len(several[several.weights == weights]),
+            **task_table(table.select(weights=weights), weights).drop(columns="task").mean(),
         }
-        for weights, rows in table.groupby("weights", sort=False)
+        for weights in several.weights.unique()
     )
 
 
@@ -104,9 +110,9 @@ def mean_loss(changes: Iterable[float]) -> float:
     return -float(np.mean(list(changes)))
 
 
-def network_means(table: pd.DataFrame, weights: str) -> pd.DataFrame:
+def network_means(table: AnyTable, weights: str) -> pd.DataFrame:
     """Each network's metrics in every cell, over labels, noise seeds and trainings."""
-    values = performance(undegraded(table[table.weights == weights]))
+    values = performance(as_table(table).select(weights=weights, degradation=UNDEGRADED))
     keys = ["network", "sq", "se", "metric"]
     return values.groupby(keys, as_index=False, observed=True)[["value", "chance"]].mean()
 

@@ -67,8 +67,8 @@ def test_refusals(tmp_path: Path) -> None:
     for arguments, message in (
         ([one, one], "must hold each row once, but hold 6 twice, the first of network Unet, film"),
         ([str(tmp_path / "no.csv")], "No such file or directory"),
-        ([short], "short.csv must be a long table as CSV: .*sq"),
-        ([str(tmp_path / "image.csv")], "image.csv must be a long table as CSV"),
+        ([short], "short.csv must be a long table as Parquet or CSV: .*sq"),
+        ([str(tmp_path / "image.csv")], "image.csv must be a long table as Parquet or CSV"),
         ([wide], "sq must be finite and not negative, got -1"),
     ):
         with pytest.raises(SystemExit, match=message):

@@ -39,7 +39,7 @@ def test_a_torchscript_file_on_masks(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     written = done.stdout.split("Wrote\n")[1].split()
     assert all((tmp_path / path).stat().st_size > 0 for path in written)
-    table = read_table(tmp_path / "out" / "per_image.csv")
+    table = read_table(tmp_path / "out" / "per_image.parquet")
     assert len(table) == 3 * 2 * 6 * 2 * 2
     assert set(table.patient) == set("abcde")
     lungs = table[(table.label == "lungs") & (table.metric == "dice")]
@@ -76,7 +76,7 @@ def test_a_function_on_labels(labelled: list[str], tmp_path: Path) -> None:
     lines = [line.split(", ")[:4] for line in done.stderr.splitlines()]
     assert lines[1] == ["mine:two: cell 2 of 4", "sq=4", "se=0", "noise seed 0"]
     assert len(lines) == 4
-    assert set(read_table(tmp_path / "out" / "per_image.csv").label) == {"sick", "old"}
+    assert set(read_table(tmp_path / "out" / "per_image.parquet").label) == {"sick", "old"}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_front_end_and_other_degradations(labelled: list[str], tmp_path: Path)
     asked += ["--degradations", "none", "contrast=0.5", "--front-end", "mine:dim"]
     done = cxr_noise("stress", *asked, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    table = read_table(tmp_path / "out" / "per_image.csv")
+    table = read_table(tmp_path / "out" / "per_image.parquet")
     assert set(table.degradation) == {"none", "contrast=0.5"}
     report = (tmp_path / "out" / "report.md").read_text()
     assert "other degradations, paired with the same films without them" in report
@@ -138,7 +138,7 @@ def test_noises_of_one_rms(cells: str, other: str, labelled: list[str], tmp_path
     asked = ["mine:two", *labelled, "--cells", cells, "--noise-seeds", "1", "--out", "out"]
     done = cxr_noise("stress", *asked, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert other in set(read_table(tmp_path / "out" / "per_image.csv").degradation)
+    assert other in set(read_table(tmp_path / "out" / "per_image.parquet").degradation)
     assert f"| {other} | 0 | 1 |" in (tmp_path / "out" / "report.md").read_text()
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from cxr_noise_transforms.study.columns import TEXT as TEXT_COLUMNS
 from cxr_noise_transforms.study.evaluation.cells import CellStore
 from cxr_noise_transforms.study.evaluation.grid import Measurement
 from cxr_noise_transforms.study.evaluation.storable import storable
@@ -80,12 +82,22 @@ def store(folder: Path, **config: Any) -> CellStore:
     return CellStore(folder, {"network": "A", "bits": 8, **config}, {"machine": "M"})
 
 
+def again(folder: Path, cell: Measurement = ONE) -> pd.DataFrame:
+    """What comes back."""
+    found = store(folder).read(cell)
+    assert found is not None
+    return found.frame()
+
+
+def as_categories(written: pd.DataFrame) -> pd.DataFrame:
+    return written.astype(dict.fromkeys(TEXT_COLUMNS, "category"))
+
+
 def test_text_and_numbers_come_back_as_they_were(tmp_path: Path) -> None:
     written = table(TEXT, NUMBERS)
     store(tmp_path).write(ONE, written, "i")
-    read = store(tmp_path).read(ONE)
-    pd.testing.assert_frame_equal(read, written, check_exact=True)
-    assert read is not None
+    read = again(tmp_path)
+    pd.testing.assert_frame_equal(read, as_categories(written), check_exact=True)
     assert read.image.tolist() == TEXT
     for column in ("value", "target", "sq", "se"):
         ours, theirs = (frame[column].to_numpy() for frame in (read, written))
@@ -98,16 +110,14 @@ def test_many_numbers_come_back_bit_for_bit(tmp_path: Path) -> None:
     values = bits[np.isfinite(bits)]
     written = table(["a"], values.tolist())
     store(tmp_path).write(ONE, written, "i")
-    read = store(tmp_path).read(ONE)
-    assert read is not None
-    assert np.array_equal(read.value.to_numpy(), values)
+    assert np.array_equal(again(tmp_path).value.to_numpy(), values)
 
 
 @pytest.mark.parametrize("column", ["value", "target"])
 def test_a_column_without_any_number(tmp_path: Path, column: str) -> None:
     written = table(["a", "b"], [0.5]).assign(**{column: math.nan})
     store(tmp_path).write(ONE, written, "i")
-    pd.testing.assert_frame_equal(store(tmp_path).read(ONE), written)
+    pd.testing.assert_frame_equal(again(tmp_path), as_categories(written))
 
 
 def test_what_is_not_there_is_not_finished(tmp_path: Path) -> None:
@@ -121,38 +131,82 @@ def test_cells_that_differ_in_the_tenth_digit_are_two(tmp_path: Path) -> None:
     near = Measurement(10.00000001, 0.0, 0)
     for number, cell in enumerate((ONE, near)):
         store(tmp_path).write(cell, table(["a"], [float(number)]), "i")
-    first, second = (store(tmp_path).read(cell) for cell in (ONE, near))
-    assert first is not None
-    assert second is not None
+    first, second = (again(tmp_path, cell) for cell in (ONE, near))
     assert (first.value.item(), second.value.item()) == (0.0, 1.0)
 
 
 def test_a_file_says_what_it_holds(tmp_path: Path) -> None:
     store(tmp_path).write(ONE._replace(noise_seed=3), table(["a", "b"], [1.0]), "hash of images")
-    path = tmp_path / "sq10_se0_seed3.csv"
+    path = tmp_path / "sq10_se0_seed3.parquet"
     assert list(tmp_path.iterdir()) == [path]
-    head = json.loads(path.read_text().splitlines()[0].removeprefix("# "))
+    head = json.loads(pq.read_metadata(path).metadata[b"cell"])
     assert head["config"] == {"network": "A", "bits": 8}
     assert (head["machine"], head["rows"]) == ("M", 2)
     assert store(tmp_path).images(ONE._replace(noise_seed=3)) == "hash of images"
-    assert len(pd.read_csv(path, comment="#")) == 2
+    assert pd.read_parquet(path).image.tolist() == ["a", "b"]
 
 
 def test_every_cut_and_every_flipped_byte_counts_as_absent(tmp_path: Path) -> None:
     store(tmp_path).write(ONE, table(["a", "b"], [0.25]), "i")
     path = store(tmp_path).path(ONE)
     whole = path.read_bytes()
-    head = whole.index(b"\n")
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         assert store(tmp_path).read(ONE) is None, length
-    for place in range(head + 1, len(whole)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        assert store(tmp_path).read(ONE) is None, place
+    for place in range(len(whole)):
+        for bit in (1, 128):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+            assert store(tmp_path).read(ONE) is None, place
+    path.write_bytes(whole)
+    assert store(tmp_path).read(ONE) is not None
+
+
+def test_a_cell_that_is_changed_after_it_was_found_is_not_read(tmp_path: Path) -> None:
+    store(tmp_path).write(ONE, table(["a", "b"], [0.25]), "i")
+    found = store(tmp_path).read(ONE)
+    assert found is not None
+    path = store(tmp_path).path(ONE)
+    whole = bytearray(path.read_bytes())
+    # in the first column's first page
+    whole[50] ^= 1
+    path.write_bytes(bytes(whole))
+    with pytest.raises(OSError, match="checksum"):
+        found.frame()
+
+
+def test_equal_tables_are_equal_bytes(tmp_path: Path) -> None:
+    written = table(TEXT, NUMBERS)
+    held = written.astype({"image": pd.CategoricalDtype([*TEXT[::-1], "of no row"])})
+    files = []
+    for place, one in enumerate((written, as_categories(written), held)):
+        store(tmp_path / str(place)).write(ONE, one, "i")
+        files.append(store(tmp_path / str(place)).path(ONE).read_bytes())
+    assert files[0] == files[1] == files[2]
+
+
+def test_a_row_costs_tens_of_bytes(tmp_path: Path) -> None:
+    many = table([f"image{number % 500:05d}.png" for number in range(5000)], [0.25])
+    many["value"] = np.random.default_rng(0).random(len(many), np.float32).astype(float)
+    store(tmp_path).write(ONE, many, "i")
+    assert store(tmp_path).path(ONE).stat().st_size < 20 * len(many)
+    assert again(tmp_path).memory_usage(index=False).sum() < 70 * len(many)
+
+
+def test_columns_of_ones_own_stay(tmp_path: Path) -> None:
+    written = table(["a", "b", "c"], [0.5]).assign(
+        sex=["F", "M", None], age=[50, 61, 70], old=[False, True, True], weight=[60.5, np.nan, 80]
+    )
+    store(tmp_path).write(ONE, written, "i")
+    read = again(tmp_path)
+    assert list(read) == list(written)
+    assert read.sex.tolist() == ["F", "M", None] or read.sex.isna().tolist() == [0, 0, 1]
+    assert read.sex.dtype == "category"
+    pd.testing.assert_frame_equal(read[["age", "old", "weight"]], written[["age", "old", "weight"]])
 
 
 @pytest.mark.parametrize(
-    "content", [b"image,value\na,1\n", b"# []\n", b"# 3\n", b"\xff\xfe\n", b"\n"]
+    "content",
+    [b"image,value\na,1\n", b"PAR1", b"PAR1whole file: ", b"\xff\xfe\n", b"", b"PAR1\0\0\0\0PAR1"],
 )
 def test_a_file_of_something_else_counts_as_absent(tmp_path: Path, content: bytes) -> None:
     store(tmp_path).path(ONE).write_bytes(content)
@@ -174,7 +228,9 @@ def test_versions_and_machine_are_not_compared(tmp_path: Path) -> None:
     written = table(["a"], [1.0])
     store(tmp_path).write(ONE, written, "i")
     elsewhere = CellStore(tmp_path, {"bits": 8, "network": "A"}, {"machine": "other"})
-    pd.testing.assert_frame_equal(elsewhere.read(ONE), written)
+    found = elsewhere.read(ONE)
+    assert found is not None
+    pd.testing.assert_frame_equal(found.frame(), as_categories(written))
 
 
 def test_a_killed_write_leaves_the_former_file(
@@ -185,7 +241,7 @@ def test_a_killed_write_leaves_the_former_file(
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         store(tmp_path).write(ONE, table(["b"], [2.0]), "i")
-    pd.testing.assert_frame_equal(store(tmp_path).read(ONE), written)
+    pd.testing.assert_frame_equal(again(tmp_path), as_categories(written))
     assert len(list(tmp_path.iterdir())) == 1
 
 

@@ -86,7 +86,7 @@ def test_re_estimation_sees_validation_films_alone(
         return original(self, network, *cell)
 
     monkeypatch.setattr(Unlabelled, "seen_by", watched)
-    (made.sweep.out / "per_image.csv").unlink()
+    (made.sweep.out / "per_image.parquet").unlink()
     again = made.run()
     pd.testing.assert_frame_equal(again, table)
     assert seen == parts["val"]
@@ -102,10 +102,10 @@ def test_a_hardening_that_is_called_again_ends_in_the_same_bytes(
     finished: tuple[Hardening, pd.DataFrame],
 ) -> None:
     made, _ = finished
-    path = made.sweep.out / "per_image.csv"
+    path = made.sweep.out / "per_image.parquet"
     before = path.read_bytes()
     # as a process that was killed leaves it
-    for victim in sorted(made.sweep.out.glob("*/Linknet/arms/*/*.csv"))[::3]:
+    for victim in sorted(made.sweep.out.glob("*/Linknet/arms/*/*.parquet"))[::3]:
         victim.unlink()
     hardening(made.sweep.out).run()
     assert path.read_bytes() == before

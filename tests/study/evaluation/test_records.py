@@ -69,14 +69,14 @@ def retouch(path: Path) -> None:
 def test_the_same_films_in_another_place_are_the_same(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = (copied / "out" / "per_image.csv").read_bytes()
+    before = (copied / "out" / "per_image.parquet").read_bytes()
 
     def never(*_: object, **__: object) -> None:
         pytest.fail("something is trained or measured")
 
     monkeypatch.setattr(NoisyBatch, "__call__", never)
     sweep(copied).run(["test_resnet"])
-    assert (copied / "out" / "per_image.csv").read_bytes() == before
+    assert (copied / "out" / "per_image.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize("part", ["train", "val"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from monai.data import DataLoader as MonaiLoader
@@ -158,7 +159,7 @@ def test_arrays_and_tensors_are_numbers(kind: Callable[[Any], Any], tmp_path: Pa
 def test_what_is_stored_beside_a_cell_is_text(tmp_path: Path) -> None:
     about = {"checkpoint": Path("x"), "share": np.float32(0.5), "mean": torch.ones(2)}
     expected = classified(tmp_path, about=about)
-    head = json.loads(next(tmp_path.iterdir()).read_bytes().splitlines()[0][2:])["config"]
+    head = json.loads(pq.read_metadata(next(tmp_path.iterdir())).metadata[b"cell"])["config"]
     assert {name: head[name] for name in about} == {
         "checkpoint": "x", "share": 0.5, "mean": 0.0,
     }  # fmt: skip
@@ -310,7 +311,7 @@ def test_a_refusal_keeps_the_finished_cells(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="predicts NaN for film"):
         classified(tmp_path, model=Diverges())
     finished = [path.name for path in tmp_path.iterdir()]
-    assert finished == ["sq0_se0_seed0.csv"]
+    assert finished == ["sq0_se0_seed0.parquet"]
     with stopped_after(3):
         again = classified(tmp_path, model=Diverges(), cells=[CELLS[0], (0.0, 0.1)])
     assert len(again) == 2 * COUNT

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from small_films import (
@@ -66,7 +67,7 @@ def test_more_cells_and_seeds_are_added_to_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 1, 20, 0.5, -1])
 def test_a_cell_that_was_cut_off_is_measured_again(tmp_path: Path, keep: float) -> None:
     whole = classified(tmp_path).to_csv()
-    path = tmp_path / "sq10_se0_seed0.csv"
+    path = tmp_path / "sq10_se0_seed0.parquet"
     content = path.read_bytes()
     path.write_bytes(content[: int(keep * len(content)) if 0 < keep < 1 else int(keep)])
     with stopped_after(3):
@@ -79,12 +80,12 @@ def test_other_weights_are_refused_with_both_hashes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is of another sweep") as refused:
         classified(tmp_path, model=Scores(weight=3.5))
     there, here = (
-        json.loads(next(folder.iterdir()).read_bytes().splitlines()[0][2:])["config"]["model"]
+        json.loads(pq.read_metadata(next(folder.iterdir())).metadata[b"cell"])["config"]["model"]
         for folder in (tmp_path, other_folder(tmp_path))
     )
     assert there != here
     assert f"(model {there} there, {here} now)" in str(refused.value)
-    assert "sq0_se0_seed0.csv" in str(refused.value)
+    assert "sq0_se0_seed0.parquet" in str(refused.value)
 
 
 def other_folder(tmp_path: Path) -> Path:

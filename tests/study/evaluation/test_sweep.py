@@ -18,6 +18,7 @@ from monai.bundle import ConfigWorkflow
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from cxr_noise_transforms.monai import NoisyBatch
+from cxr_noise_transforms.study import read_table
 from cxr_noise_transforms.study.columns import COLUMNS
 from cxr_noise_transforms.study.evaluation.reading import Reader, Reading
 from cxr_noise_transforms.study.evaluation.stress import stress_test
@@ -27,7 +28,7 @@ from cxr_noise_transforms.study.files import alone_in
 BUNDLES = Path(__file__).parents[3] / "examples" / "bundles"
 CELLS = ((0.0, 0.0), (0.0, 10.0), (10.0, 0.0))
 KEYS = ["network", "weights", "sq", "se", "noise_seed", "image", "label", "metric"]
-FIRST = "sq0_se0_seed0.csv"
+FIRST = "sq0_se0_seed0.parquet"
 # two networks of each task, small ones
 NETWORKS = {"segmentation": ["Linknet", "FPN"], "classification": ["test_resnet", "test_vit"]}
 TASKS: dict[str, dict[str, Any]] = {
@@ -96,7 +97,7 @@ def sweep(kind: str, out: Path, **changes: Any) -> Sweep:
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     out = tmp_path_factory.mktemp(request.param)
     network = NETWORKS[request.param][0]
-    return Finished(request.param, network, out, sweep(request.param, out).run([network]))
+    return Finished(request.param, network, out, sweep(request.param, out).run([network]).frame())
 
 
 @pytest.fixture
@@ -175,8 +176,8 @@ def test_one_row_per_cell_seed_film_label_and_metric(finished: Finished) -> None
     classes = set() if finished.kind == "segmentation" else {0, 1}
     assert set(table.target.dropna()) == classes
     assert table.target.isna().all() == (not classes)
-    written = pd.read_csv(out / "per_image.csv")
-    pd.testing.assert_frame_equal(written, table, check_dtype=False)
+    written = read_table(out / "per_image.parquet")
+    pd.testing.assert_frame_equal(written, table)
 
 
 def test_every_checkpoint_has_its_own_values(finished: Finished) -> None:
@@ -203,11 +204,11 @@ def test_run_json_says_what_was_done(finished: Finished) -> None:
 
 
 def test_a_classifier_is_also_measured_on_clean_validation_films(finished: Finished) -> None:
-    path = finished.out / "validation.csv"
+    path = finished.out / "validation.parquet"
     if finished.kind == "segmentation":
         assert not path.is_file()
         return
-    validation = pd.read_csv(path)
+    validation = read_table(path)
     films = json.loads((finished.out / finished.network / "split.json").read_text())["val"]
     assert len(validation) == 2 * len(films)
     assert set(validation.image) == {film["id"] for film in films}
@@ -218,11 +219,11 @@ def test_a_classifier_is_also_measured_on_clean_validation_films(finished: Finis
 def test_a_second_call_trains_and_measures_nothing(
     finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = (finished.out / "per_image.csv").read_bytes()
+    table = (finished.out / "per_image.parquet").read_bytes()
     interrupt_at(monkeypatch, 1)
-    again = sweep(finished.kind, finished.out).run([finished.network])
+    again = sweep(finished.kind, finished.out).run([finished.network]).frame()
     pd.testing.assert_frame_equal(again, finished.table)
-    assert (finished.out / "per_image.csv").read_bytes() == table
+    assert (finished.out / "per_image.parquet").read_bytes() == table
 
 
 @pytest.mark.parametrize(
@@ -238,7 +239,7 @@ def test_a_second_call_trains_and_measures_nothing(
 def test_a_spoilt_cell_is_done_again_with_the_same_bytes(
     copied: Finished, spoil: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = cell(copied, "sq10_se0_seed1.csv", "swa")
+    path = cell(copied, "sq10_se0_seed1.parquet", "swa")
     before = path.read_bytes()
     spoil(path)
     measured: list[NoisyBatch] = []
@@ -249,7 +250,7 @@ def test_a_spoilt_cell_is_done_again_with_the_same_bytes(
         return original(self, noises)
 
     monkeypatch.setattr(Reader, "read", read)
-    table = sweep(copied.kind, copied.out).run([copied.network])
+    table = sweep(copied.kind, copied.out).run([copied.network]).frame()
     pd.testing.assert_frame_equal(table, copied.table)
     assert path.read_bytes() == before
     assert len(measured) == 1
@@ -312,7 +313,7 @@ def test_other_settings_in_the_same_folder_are_refused(finished: Finished) -> No
 
 
 def test_another_severity_is_measured_beside_the_others(copied: Finished) -> None:
-    one = sweep(copied.kind, copied.out, cells=(*CELLS, (4.0, 4.0))).run([copied.network])
+    one = sweep(copied.kind, copied.out, cells=(*CELLS, (4.0, 4.0))).run([copied.network]).frame()
     fresh = one[one.sq == 4].index
     assert len(fresh) == len(one) - len(copied.table)
     others = one.drop(fresh).sort_values(KEYS, ignore_index=True)
@@ -321,7 +322,7 @@ def test_another_severity_is_measured_beside_the_others(copied: Finished) -> Non
 
 def test_a_cell_of_another_model_is_refused(copied: Finished) -> None:
     shutil.copy(cell(copied, FIRST, "swa"), cell(copied, FIRST, "best"))
-    with pytest.raises(ValueError, match=r"sq0_se0_seed0.csv is of another sweep \(.*model"):
+    with pytest.raises(ValueError, match=r"sq0_se0_seed0.parquet is of another sweep \(.*model"):
         sweep(copied.kind, copied.out).run([copied.network])
 
 
@@ -335,9 +336,10 @@ def test_a_checkpoint_of_another_architecture_is_refused(copied: Finished) -> No
 def test_another_network_joins_without_training_the_first_again(copied: Finished) -> None:
     before = {path: path.read_bytes() for path in (copied.out / copied.network).rglob("*.*")}
     other = NETWORKS[copied.kind][1]
-    table = sweep(copied.kind, copied.out).run([copied.network, other])
+    table = sweep(copied.kind, copied.out).run([copied.network, other]).frame()
     assert list(table.network.unique()) == [copied.network, other]
-    pd.testing.assert_frame_equal(table[table.network == copied.network], copied.table)
+    kept = table[table.network == copied.network]
+    pd.testing.assert_frame_equal(kept, copied.table, check_categorical=False)
     assert before == {p: p.read_bytes() for p in (copied.out / copied.network).rglob("*.*")}
 
 
@@ -364,9 +366,12 @@ def test_an_interrupted_sweep_ends_as_if_it_had_run_through(
         done = torch.load(resume, weights_only=True)["epoch"] if resume.is_file() else 0
         assert done == epochs, reached
         assert (folder / "training.json").is_file() == ("cells" in reached), reached
-        assert not (tmp_path / "per_image.csv").exists()
+        assert not (tmp_path / "per_image.parquet").exists()
     sweep(kind, tmp_path).run([finished.network])
-    for name in ("per_image.csv", *(f"{folder.name}/{one}.json" for one in ("split", "training"))):
+    for name in (
+        "per_image.parquet",
+        *(f"{folder.name}/{one}.json" for one in ("split", "training")),
+    ):
         assert (tmp_path / name).read_bytes() == (finished.out / name).read_bytes(), name
 
 
@@ -389,8 +394,8 @@ def test_a_checkpoint_cut_off_while_it_is_written_does_no_harm(
                 sweep(finished.kind, tmp_path).run([finished.network])
         assert [path.name for path in (tmp_path / finished.network).glob(".*")] == [".lock"]
     sweep(finished.kind, tmp_path).run([finished.network])
-    written = (tmp_path / "per_image.csv").read_bytes()
-    assert written == (finished.out / "per_image.csv").read_bytes()
+    written = (tmp_path / "per_image.parquet").read_bytes()
+    assert written == (finished.out / "per_image.parquet").read_bytes()
 
 
 def test_an_interrupted_training_is_not_continued_with_other_settings(
@@ -411,7 +416,7 @@ def test_what_a_former_network_left_is_discarded(copied: Finished) -> None:
     torch.save({}, folder / "model.pt")
     sweep(copied.kind, copied.out).run([copied.network])
     shutil.rmtree(copied.out / copied.network / "cells")
-    again = sweep(copied.kind, copied.out).run([copied.network])
+    again = sweep(copied.kind, copied.out).run([copied.network]).frame()
     pd.testing.assert_frame_equal(again, copied.table)
 
 
@@ -475,9 +480,9 @@ def test_shares_and_a_training_apart_end_in_the_same_table(
     for number in (1, 0):
         part = sweep(finished.kind, tmp_path, share=(number, 2), cells_at_once=2)
         part.run([finished.network])
-    assert not (tmp_path / "per_image.csv").exists()
+    assert not (tmp_path / "per_image.parquet").exists()
     pd.testing.assert_frame_equal(
-        sweep(finished.kind, tmp_path).run([finished.network]), finished.table, atol=1e-6
+        sweep(finished.kind, tmp_path).run([finished.network]).frame(), finished.table, atol=1e-6
     )
 
 
@@ -507,7 +512,7 @@ def test_without_an_average_there_are_only_the_best_weights(
 ) -> None:
     short = {"epochs": 1, "swa_start": 2}
     with pytest.warns(UserWarning, match="weight averaging never began"):
-        table = sweep(finished.kind, tmp_path, training=short).run([finished.network])
+        table = sweep(finished.kind, tmp_path, training=short).run([finished.network]).frame()
     assert set(table.weights) == {"best"}
 
 
@@ -537,5 +542,5 @@ def test_a_killed_sweep_goes_on(finished: Finished, tmp_path: Path) -> None:
     assert process.wait() == -signal.SIGKILL
     assert not (folder / "training.json").is_file()
     sweep(finished.kind, tmp_path).run([finished.network])
-    written = (tmp_path / "per_image.csv").read_bytes()
-    assert written == (finished.out / "per_image.csv").read_bytes()
+    written = (tmp_path / "per_image.parquet").read_bytes()
+    assert written == (finished.out / "per_image.parquet").read_bytes()

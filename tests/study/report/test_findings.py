@@ -23,7 +23,7 @@ def test_worst_films_come_first() -> None:
 def test_a_score_fails_on_the_wrong_side() -> None:
     one = find(score_table(["A"]))[0]
     films = one.films("A")
-    table = one.table[(one.table.sq == 0) & (one.table.se == 0)].set_index("image")
+    table = one.table.select(sq=0, se=0).frame().set_index("image")
     wrong = (table.value >= 0.5) != (table.target == 1)
     assert one.failures(films)[(0.0, 0.0)].to_dict() == wrong.to_dict()
 

@@ -13,6 +13,7 @@ from ladders import dice_table, score_table
 from PIL import Image
 from reports import Reader, look, read
 
+from cxr_noise_transforms.study import read_table
 from cxr_noise_transforms.study.evaluation.sweep import Sweep
 from cxr_noise_transforms.study.report.gallery import draw, sweep_views
 from cxr_noise_transforms.study.report.page import (
@@ -157,7 +158,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 
 
 def test_pictures_are_what_was_measured(sweep: Sweep) -> None:
-    table = pd.read_csv(sweep.out / "per_image.csv")
+    table = read_table(sweep.out / "per_image.parquet")
     views = sweep_views([sweep], "FPN")
     for row in table[(table.metric == "dice") & (table.se == 4)].itertuples():
         seen = views(sweep.task, row.image, row.sq, row.se)
@@ -169,7 +170,7 @@ def test_pictures_are_what_was_measured(sweep: Sweep) -> None:
 
 
 def test_report_of_a_sweep(sweep: Sweep, tmp_path: Path) -> None:
-    table = pd.read_csv(sweep.out / "per_image.csv")
+    table = read_table(sweep.out / "per_image.parquet")
     tasks = find_in_sweeps([sweep], ["FPN"], table)
     paths = write_report([sweep], tasks, tmp_path, "Phantoms", "python sweep.py --seed 0")
     assert paths == [tmp_path / "report.html", tmp_path / "report.md"]
@@ -189,7 +190,7 @@ def test_report_of_a_sweep(sweep: Sweep, tmp_path: Path) -> None:
 def test_a_report_without_the_weights_says_so(sweep: Sweep, tmp_path: Path) -> None:
     shutil.copytree(sweep.out, tmp_path / "copy")
     (tmp_path / "copy" / "FPN" / "model.pt").unlink()
-    table = pd.read_csv(sweep.out / "per_image.csv")
+    table = read_table(sweep.out / "per_image.parquet")
     lost = Sweep(**{**vars(sweep), "out": tmp_path / "copy"})
     with pytest.raises(FileNotFoundError, match=r"model\.pt"):
         write_report([lost], find_in_sweeps([lost], ["FPN"], table), tmp_path, "Phantoms")

@@ -82,11 +82,17 @@ def test_result_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     assert not np.array_equal(first, other)
 
 
-def test_many_images_are_resampled_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = rows(*scores(1))
+@pytest.mark.parametrize("threads", [1, 3])
+def test_resamples_are_drawn_in_blocks_by_any_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    table = pd.concat([rows(*scores(1)), rows(dice(0), metric="dice")])
     whole = bootstrap(table, resamples=100)
-    monkeypatch.setattr("cxr_noise_transforms.study.statistics.resampling._BLOCK", 62 * 7)
-    assert np.allclose(bootstrap(table, resamples=100).draws, whole.draws, rtol=1e-12, atol=0)
+    module = "cxr_noise_transforms.study.statistics.weighted_sums"
+    monkeypatch.setattr(f"{module}._BLOCK", 7)
+    monkeypatch.setattr(f"{module}._MANY", 1)
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    assert np.array_equal(bootstrap(table, resamples=100).draws, whole.draws)
 
 
 def test_default_number_of_resamples() -> None:
