@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pandas.api.types import is_numeric_dtype, union_categoricals
+from pandas.api.types import is_numeric_dtype, is_string_dtype, union_categoricals
 
 from .columns import NUMBERS, TEXT
 
@@ -40,9 +40,9 @@ def with_categories(frame: pd.DataFrame) -> pd.DataFrame:
     changed = {}
     for name in frame:
         column = frame[name]
-        if name in TEXT and not isinstance(column.dtype, pd.CategoricalDtype):
-            if not is_numeric_dtype(column):
-                changed[name] = column.astype("category")
+        is_text = is_string_dtype(column) or (name in TEXT and not is_numeric_dtype(column))
+        if is_text and not isinstance(column.dtype, pd.CategoricalDtype):
+            changed[name] = column.astype("category")
         elif isinstance(column.dtype, pd.CategoricalDtype) and not column.cat.ordered:
             names = column.cat.categories
             if not names.is_monotonic_increasing:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from cxr_noise_transforms import electronic_sigma
 from cxr_noise_transforms.study.columns import UNDEGRADED
 from cxr_noise_transforms.study.statistics.long_table import check_table
-from cxr_noise_transforms.study.statistics.resampling import bootstrap
+from cxr_noise_transforms.study.statistics.resampling import Resampled, bootstrap
 
 from .explained import KIND_NAMES, QUANTUM, arm_words, rms_words
 from .words import interval, number
@@ -37,9 +38,28 @@ class Looked:
     resamples: int = 1000
 
     @cached_property
+    def _draws(self) -> Resampled:
+        return bootstrap(check_table(self.maps), resamples=self.resamples)
+
+    @cached_property
+    def silent(self) -> list[tuple[str, str]]:
+        """Trainings and networks that say nothing on any film of some cell, and have no map."""
+        defined = self._draws.groups.assign(defined=self._draws.groups.value.notna())
+        some = defined.groupby(["weights", "network", "metric"], observed=True).defined
+        partly = (some.any() & ~some.all()).groupby(["weights", "network"], observed=True).any()
+        return list(partly[partly].index)
+
+    @cached_property
     def levels(self) -> pd.DataFrame:
-        """Mean over networks by training, kind, severity and metric, with intervals."""
-        draws = bootstrap(check_table(self.maps), resamples=self.resamples).mean_over("network")
+        """Mean over networks by training, kind, severity and metric, with intervals.
+
+        Of the networks that say something in every cell, where there is one.
+        """
+        made = pd.MultiIndex.from_frame(self._draws.groups[["weights", "network"]])
+        kept = ~made.isin(self.silent)
+        speaking = set(made[kept].get_level_values("weights"))
+        kept |= ~made.get_level_values("weights").isin(speaking)
+        draws = self._draws.take(np.flatnonzero(kept)).mean_over("network")
         index = ["weights", "degradation", "se", "metric"]
         return draws.intervals().set_index(index).sort_index()
 
@@ -105,9 +125,12 @@ def _attention(one: Looked, arm: str) -> str:
                 for kind, words in KIND_NAMES.items()
             )
             parts.append(f"the {name} is {interval(clean, '.2f')} on clean films and {noisy}")
+    silent = [network for other, network in one.silent if other == arm]
+    left_out = f" Without {', '.join(silent)}, which finds nothing in some cells." if silent else ""
     return (
         f"at {rms_words(end)}, {'; '.join(parts)}. Over all noisy films, agreement with the clean "
         f"map and confidence have a rank correlation of {number(one.follows(arm), '+.2f')}."
+        f"{left_out}"
     )
 
 

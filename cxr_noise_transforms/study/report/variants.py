@@ -72,11 +72,13 @@ def _variant_words(one: Explained, each: Variant) -> str:
     name, row = metric_name(one.metric), each.extra.loc[TOLD]
     clean = [interval(each.levels.loc[(arm, 0.0)]) for arm in (each.arm, PLAIN)]
     noisy = [number(each.levels.value[arm, TOLD]) for arm in (each.arm, PLAIN)]
-    which = (
-        "which these films cannot tell from none"
-        if row.p_holm >= ALPHA
-        else ("it fails later" if row.value > 0 else "it fails earlier")
-    )
+    above = {arm: each.levels.value[arm, 0.0] - row.chance for arm in (each.arm, PLAIN)}
+    if above[each.arm] < above[PLAIN] / 2:
+        which = "of which it has little to lose"
+    elif row.p_holm >= ALPHA:
+        which = "which these films cannot tell from none"
+    else:
+        which = "it fails later" if row.value > 0 else "it fails earlier"
     return (
         f"{', '.join(each.networks)}: {name} is {clean[0]} on clean films (plain {clean[1]}) and "
         f"{noisy[0]} under electronic noise of {rms_words(TOLD)} (plain {noisy[1]}): the change by "

@@ -162,7 +162,7 @@ def test_groups_of_readings(
     said = capsys.readouterr().out
     assert "\nSex: F (2 patients), M (3), unknown (1). " in said
     assert "\nAge: under 40 (1 patient), 40 to 59 (3), 60 and over (2). " in said
-    table = read_table("out/per_image.csv")
+    table = read_table("out/per_image.parquet")
     assert set(table.Sex) == {"F", "M", "unknown"}
     assert "## Subgroups" in Path("out/report.md").read_text()
     # other groups are another measurement

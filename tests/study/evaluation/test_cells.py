@@ -146,6 +146,7 @@ def test_a_file_says_what_it_holds(tmp_path: Path) -> None:
     assert pd.read_parquet(path).image.tolist() == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_every_cut_and_every_flipped_byte_counts_as_absent(tmp_path: Path) -> None:
     store(tmp_path).write(ONE, table(["a", "b"], [0.25]), "i")
     path = store(tmp_path).path(ONE)

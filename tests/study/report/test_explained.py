@@ -134,6 +134,24 @@ def test_attention_follows_confidence_and_layers_shift_by_their_place() -> None:
     assert len(attention_table(one)[1]) == len(shift_table(one)[1]) == 3
 
 
+def test_a_network_that_finds_nothing_is_left_out_of_the_mean_of_maps() -> None:
+    one = looked()
+    nothing = one.maps.assign(network="B")
+    nothing["value"] = nothing.value.where(
+        (nothing.metric != "inside") | (nothing.se == 0)  # finds nothing under noise
+    )
+    both = Looked(pd.concat([one.maps, nothing], ignore_index=True), one.layers, 50)
+    assert both.silent == [("clean", "B")]
+    cell = ("clean", "quantum", 2.0)
+    assert both.level(cell, "inside").value == one.level(cell, "inside").value == 0.5
+    words = dict(looked_verdicts(both))["Attention (trained on clean films)"]
+    assert words.endswith("Without B, which finds nothing in some cells.")
+    # of it alone there is no mean, and no failure
+    alone = Looked(nothing, one.layers, 50)
+    assert np.isnan(alone.level(cell, "inside").value)
+    assert len(attention_table(alone)[1]) == 3
+
+
 def test_networks_without_batch_normalisation_are_told_as_such() -> None:
     one = looked()
     without = Looked(one.maps, one.layers.iloc[:0], 50)

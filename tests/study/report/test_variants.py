@@ -44,6 +44,14 @@ def test_sentences_say_who_fails_first(one: Explained) -> None:
     assert found["Variant (clean, 50% pruned)"].endswith("(p < 0.001), it fails earlier.")
 
 
+def test_what_is_nothing_on_clean_films_has_little_to_lose() -> None:
+    crushed = table(0.05)
+    pruned = crushed.weights == "clean, 50% pruned"
+    crushed["value"] = crushed.value.where(~pruned, crushed.value / 3)
+    words = dict(variant_verdicts(find_explained(crushed, resamples=50)))
+    assert words["Variant (clean, 50% pruned)"].endswith("of which it has little to lose.")
+
+
 def test_networks_that_are_one_are_not_told_apart() -> None:
     same = table(0.05)
     same = same[(same.network == "A") & (same.weights == "clean")]
