@@ -112,7 +112,7 @@ def section(folder: Path) -> str:
 
 def about(table: pd.DataFrame, run: dict[str, Any]) -> str:
     """What was run, on what, where."""
-    films = table.groupby("source").image.nunique()
+    films = table.groupby("source", observed=True).image.nunique()
     settings = run["settings"]
     epochs = ", ".join(
         f"{name} {record['epochs']} (best {record['best_epoch']}, averaged "

@@ -40,7 +40,7 @@ def multi_class(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 
 
 def test_a_third_class_is_learned_and_not_measured(multi_class: Sweep) -> None:
-    table = multi_class.run(["test_resnet"])
+    table = multi_class.run(["test_resnet"]).frame()
     assert list(table.label.unique()) == list(FIVE)
     assert table.target.isin((0, 1)).all()
     assert table[table.weights == "best"].image.nunique() == 16
@@ -101,5 +101,5 @@ def test_a_policy_without_positives_is_refused(tmp_path: Path) -> None:
     lateral = sweep(
         tmp_path / "side", "zeros", dataset_dir=str(folder), findings=["Edema"], view="lateral"
     )
-    table = lateral.run(["test_resnet"])
+    table = lateral.run(["test_resnet"]).frame()
     assert set(table.image) == {"valid/patient00090/study1/view2_lateral.jpg"}

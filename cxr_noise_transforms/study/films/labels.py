@@ -168,7 +168,7 @@ class ApplyPolicy(Randomizable, Transform):
 
 def write_teacher(path: Path, table: pd.DataFrame) -> None:
     """Write a network's scores of films, from its long table, for the policy self-trained."""
-    table.pivot_table(index="image", columns="label", values="value").to_csv(path)
+    table.pivot_table(index="image", columns="label", values="value", observed=True).to_csv(path)
 
 
 def films_to_learn_from(

@@ -103,7 +103,7 @@ def film_rows(one: Hardened, hardening: Hardening) -> list[Block]:
     ]
     if rows.empty:
         return []
-    values = rows.groupby("image").value.mean().sort_values(kind="stable")
+    values = rows.groupby("image", observed=True).value.mean().sort_values(kind="stable")
     film = str(values.index[len(values) // 2])
     ends: list[Cell] = [(one.table.sq.max(), 0.0), (0.0, one.table.se.max())]
     return [

@@ -46,7 +46,8 @@ class Variant:
 def variants(one: Explained) -> list[Variant]:
     """Every arm beside the plain one, on the networks that both have."""
     table = one.table
-    by_arm = {arm: rows.network.unique() for arm, rows in table.groupby("weights", sort=False)}
+    arms = table.groupby("weights", sort=False, observed=True).network
+    by_arm = {arm: names.unique() for arm, names in arms}
     plain = by_arm.pop(PLAIN, [])
     common = {arm: [name for name in plain if name in names] for arm, names in by_arm.items()}
     return [_variant(one, arm, names) for arm, names in common.items() if names]
