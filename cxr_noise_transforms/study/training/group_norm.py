@@ -23,8 +23,9 @@ def group_normalised(network: nn.Module) -> nn.Module:
         ValueError: the network has no batch normalisation.
 
     Example:
-        >>> group_normalised(nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8)))[1]
-        GroupNorm(8, 8, eps=1e-05, affine=True)
+        >>> network = nn.Sequential(nn.Conv2d(1, 48, 3), nn.BatchNorm2d(48))
+        >>> group_normalised(network)[1].num_groups
+        16
 
     References:
         Wu and He 2018, arXiv:1803.08494.
