@@ -218,15 +218,15 @@ def test_loader_workers_draw_independent_noise_from_torchs_seed() -> None:
 @needs_compiler
 @pytest.mark.parametrize("severity", [4.0, (0.0, 4.0)], ids=str)
 def test_seeded_noise_compiles_to_the_same_bits(severity: float | tuple[float, float]) -> None:
+    if torch.__version__.startswith("2.6.") and severity != 4.0:
+        pytest.skip("the compiler of torch 2.6 draws a severity to other last bits")
     image, seeds = torch.rand(3, 1, 32, 32), torch.tensor([3, 1, 2])
 
     def noisy(image: Tensor, seeds: Tensor) -> Tensor:
         return radiographic_noise(image, severity, severity, seed=seeds)
 
     compiled = torch.compile(noisy, fullgraph=True)
-    # the compiler of torch 2.6 rounds a drawn severity otherwise
-    within = 1e-6 if torch.__version__.startswith("2.6.") and severity != 4.0 else 0.0
-    torch.testing.assert_close(compiled(image, seeds), noisy(image, seeds), atol=within, rtol=0)
+    assert torch.equal(compiled(image, seeds), noisy(image, seeds))
     by_int = torch.compile(lambda image: quantum_noise(image, severity, seed=7), fullgraph=True)
     assert torch.equal(by_int(image), quantum_noise(image, severity, seed=7))
 
