@@ -45,7 +45,7 @@ def main() -> None:
         found, BUNDLES, chosen.out, chosen.data, chosen.lungs, seeds, loading, chosen.csv
     )
     one = find_explained(explaining.run())
-    looked = Looked(*explaining.look())
+    looked = Looked(*explaining.look(one.failed))
     print(*(f"{lead}: {sentence}" for lead, sentence in answers(one, looked)), sep="\n")
     about = json.loads((chosen.out / "run.json").read_text())
     films = f"films of {chosen.data.name}" if chosen.data else "phantoms"
@@ -54,7 +54,7 @@ def main() -> None:
         *write_explaining(
             one,
             looked,
-            explaining.examples(*looked.worst(EXAMPLES)),
+            explaining.examples(one.failed, *looked.worst(EXAMPLES)),
             chosen.out,
             f"{found[0].task}, why it fails: {films}",
             about,

@@ -22,7 +22,8 @@ def quantised(network: nn.Module, images: Iterable[Tensor]) -> nn.Module:
     Post-training static quantisation, in the values that it gives: weights symmetric with a scale
     per output channel, inputs with a scale and zero point from a histogram of what the layer sees
     on clean images. The arithmetic between two roundings stays in float32, where integer
-    kernels differ by no more than their own rounding; layers in between are not rounded.
+    kernels differ by no more than their own rounding; layers in between are not rounded. Of a layer
+    that is not called, as torch's attention uses its weights itself, the weights alone are rounded.
 
     Args:
         network: with at least one such layer.
@@ -35,9 +36,11 @@ def quantised(network: nn.Module, images: Iterable[Tensor]) -> nn.Module:
         Krishnamoorthi 2018, arXiv:1806.08342; Nagel et al. 2021, arXiv:2106.08295.
     """
     found = deepcopy(network).eval()
-    layers = _layers(found)
-    for name, layer in layers.items():
-        found.set_submodule(name, _Quantised(layer))
+    made: dict[nn.Module, _Quantised] = {}
+    for name, layer in _layers(found).items():
+        # a layer may stand in several places
+        made[layer] = made.get(layer) or _Quantised(layer)
+        found.set_submodule(name, made[layer])
     ranges = [one.taken for one in found.modules() if isinstance(one, _Quantised)]
     with torch.inference_mode():
         for batch in images:
@@ -64,7 +67,7 @@ def pruned(network: nn.Module, share: float) -> nn.Module:
     if not 0 <= share <= 1:
         raise ValueError(f"share must be from 0 to 1, got {share}")
     found = deepcopy(network).eval()
-    weights = [(layer, "weight") for layer in _layers(found).values()]
+    weights = [(layer, "weight") for layer in dict.fromkeys(_layers(found).values())]
     prune.global_unstructured(weights, prune.L1Unstructured, amount=share)
     for layer, name in weights:
         prune.remove(layer, name)
@@ -81,6 +84,17 @@ class _Quantised(nn.Module):
         self.taken.disable_fake_quant()
         with torch.no_grad():
             layer.weight.copy_(_rounded(layer))
+
+    @property
+    def weight(self) -> Tensor:
+        """For modules that do not call the layer."""
+        found: Tensor = self.layer.weight
+        return found
+
+    @property
+    def bias(self) -> Tensor | None:
+        """Likewise."""
+        return self.layer.bias
 
     def forward(self, image: Tensor) -> Tensor:
         found: Tensor = self.layer(self.taken(image))
@@ -101,7 +115,11 @@ def _rounded(layer: _Layer) -> Tensor:
 
 
 def _layers(network: nn.Module) -> dict[str, _Layer]:
-    found = {name: one for name, one in network.named_modules() if isinstance(one, _Layer)}
+    """By their names, of which a layer may have several."""
+    every = network.named_modules(remove_duplicate=False)
+    found = {name: one for name, one in every if name and isinstance(one, _Layer)}
     if not found:
-        raise ValueError(f"{type(network).__name__} has no convolution or linear layer")
+        raise ValueError(
+            f"{type(network).__name__} has no convolution or linear layer inside of it"
+        )
     return found

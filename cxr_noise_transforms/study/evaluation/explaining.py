@@ -91,17 +91,24 @@ def trainings(folder: Path) -> list[Trained]:
     """Every finished training below the folder of a sweep or of a hardening.
 
     Raises:
-        ValueError: there is none, or they are of several tasks.
+        ValueError: there is none, or they are of several tasks, sizes or splits.
     """
+    files = sorted(folder.rglob("training.json"))
+    records = [json.loads(path.read_text()) for path in files]
     found = [
-        Trained(path.parents[1], path.parent.name, json.loads(path.read_text())["settings"])
-        for path in sorted(folder.rglob("training.json"))
+        Trained(path.parents[1], path.parent.name, record["settings"])
+        for path, record in zip(files, records, strict=True)
     ]
     tasks = {one.task for one in found}
     if len(tasks) != 1:
         raise ValueError(
             f"{folder} must hold finished trainings of one task, as the example sweeps leave them, "
             f"got {', '.join(sorted(tasks)) or 'none'}"
+        )
+    if len({(one["settings"].get("size"), one.get("split_sha256")) for one in records}) > 1:
+        raise ValueError(
+            f"the trainings in {folder} must be of one size and one split, so that all of them are "
+            "measured on the same films: name one of its folders"
         )
     return found
 
@@ -155,10 +162,13 @@ class Explaining:
             beside.write_text(json.dumps(run, indent=1))
         return table.frame()
 
-    def look(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def look(self, failed: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Attention and the shift of batch normalisation's statistics, of first trainings.
 
         Networks of tokens have no maps, and networks without batch normalisation no shifts.
+
+        Args:
+            failed: trainings that are left out, by ``weights``, ``network``, ``training_seed``.
 
         Returns:
             The long table of :func:`.looking.attention`, also in ``attention.csv``, and the table
@@ -166,9 +176,7 @@ class Explaining:
         """
         content, masks = self._films("test"), self._lungs()
         maps, layers = [], []
-        # of several trainings the last that is put there is the first
-        first = {(one.arm, one.name): one for one in reversed(self.trained)}
-        looked_at = [one for one in self.trained if one in first.values()]
+        looked_at = self._firsts(failed)
         with Progress("attention", len(looked_at), "network") as progress:
             for one in looked_at:
                 network = self._network(one).eval()
@@ -188,19 +196,29 @@ class Explaining:
                 table.to_csv(beside, index=False)
         return found
 
-    def examples(self, images: Sequence[str], se: float) -> list[Maps]:
+    def examples(self, failed: pd.DataFrame, images: Sequence[str], se: float) -> list[Maps]:
         """Maps of the first network of :meth:`look` on some films; none without a map.
 
         Args:
+            failed: as there.
             images: ids of test films.
             se: severity of the electronic noise.
         """
         content = self._films("test")
-        for one in self.trained:
+        for one in self._firsts(failed):
             network = self._network(one).eval()
             if has_map(network):
                 return example_maps(network, content("dataloader"), images, se, content("device"))
         return []
+
+    def _firsts(self, failed: pd.DataFrame) -> list[Trained]:
+        """The first training of every arm and network that did not fail."""
+        left_out = set(failed[["weights", "network", "training_seed"]].itertuples(index=False))
+        firsts: dict[tuple[str, str], Trained] = {}
+        for one in self.trained:
+            if (one.arm, one.name, one.settings["seed"]) not in left_out:
+                firsts.setdefault((one.arm, one.name), one)
+        return list(firsts.values())
 
     def _measure(self, one: Trained) -> Iterator[LongTable]:
         """A network under every kind of noise, and its compressed copies at equal RMS."""

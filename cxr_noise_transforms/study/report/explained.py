@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -90,12 +91,10 @@ class Explained:
         """Quantum minus electronic noise at equal RMS, of stored films and unclipped."""
         noisy = [se for se in self.table.se.unique() if se > 0]
         trained = self.mean.select(weights=self.arms, se=noisy)
-        pairs = [
+        return _together(
             trained.select(degradation=[electronic, quantum]).against(degradation=electronic)
             for electronic, quantum in PAIRS
-        ]
-        groups = pd.concat([pair.groups for pair in pairs], ignore_index=True)
-        return Resampled(groups, np.concatenate([pair.draws for pair in pairs]))
+        )
 
     @cached_property
     def differences(self) -> pd.DataFrame:
@@ -120,11 +119,8 @@ class Explained:
     @cached_property
     def changes(self) -> pd.DataFrame:
         """Change from the clean film, by what was trained with, network, kind and severity."""
-        both = [
-            paired_tests(part.against(sq=0, se=0), family=_FAMILY)
-            for part in (self.draws, self.mean)
-        ]
-        return pd.concat(both, ignore_index=True).set_index(_CURVE).sort_index()
+        both = _together(part.against(sq=0, se=0) for part in (self.draws, self.mean))
+        return paired_tests(both, family=_FAMILY).set_index(_CURVE).sort_index()
 
     @cached_property
     def telling(self) -> float:
@@ -136,6 +132,13 @@ class Explained:
         return max(spread, key=lambda se: spread[se])
 
 
+def _together(parts: Iterable[Resampled]) -> Resampled:
+    """Groups that are tested together."""
+    several = list(parts)
+    groups = pd.concat([part.groups for part in several], ignore_index=True)
+    return Resampled(groups, np.concatenate([part.draws for part in several]))
+
+
 def find_explained(table: pd.DataFrame, resamples: int = 1000) -> Explained:
     """The findings of one task's long table.
 
@@ -144,12 +147,14 @@ def find_explained(table: pd.DataFrame, resamples: int = 1000) -> Explained:
     """
     table = check_table(table)
     metric = in_order(performance(undegraded(table)).metric.unique())[0]
-    failed = failed_trainings(table, metric)
-    # what was compressed to nothing is a result
-    failed = failed[failed.weights.isin(_trained(table))]
-    keys = ["weights", "network", "training_seed"]
-    left_out = pd.MultiIndex.from_frame(table[keys]).isin(pd.MultiIndex.from_frame(failed[keys]))
-    table = table[~left_out]
+    trained = _trained(table)
+    # what was compressed to nothing is a result, and no training
+    failed = failed_trainings(table[table.weights.isin(trained)], metric)
+    model = ["weights", "network", "training_seed"]
+    # a compressed copy goes with its network
+    of = {arm: arm if arm in trained else arm.rpartition(", ")[0] for arm in table.weights.unique()}
+    models = pd.MultiIndex.from_frame(table[model].assign(weights=table.weights.map(of)))
+    table = table[~models.isin(pd.MultiIndex.from_frame(failed[model]))]
     table = pd.concat([table, *_clean_cells(table)], ignore_index=True)
     draws = bootstrap(table, resamples=resamples).mean_over("label")
     return Explained(table, draws.select(metric=metric), failed)
@@ -205,10 +210,10 @@ def _scale(one: Explained, arm: str) -> str:
     lost = one.changes.value.loc[(arm, MEAN, UNDEGRADED)]
     average = lost[lost.index > 0].mean()
     sentence = (
-        f"from RMS {electronic_sigma(min(ends)):.3g} to {electronic_sigma(max(ends)):.3g}, quantum "
-        f"noise leaves {name} {interval(mean, '+.3f')} beside electronic noise of the same RMS on "
-        f"every film (p {p_value(mean.p_holm, '= ')}), where electronic noise changes it by "
-        f"{number(average, '+.3f')} on the average"
+        f"{_of_networks(one, arm)}from RMS {electronic_sigma(min(ends)):.3g} to "
+        f"{electronic_sigma(max(ends)):.3g}, quantum noise leaves {name} "
+        f"{interval(mean, '+.3f')} beside electronic noise of the same RMS on every film (p {p_value(mean.p_holm, '= ')}), "
+        f"where electronic noise changes it by {number(average, '+.3f')} on the average"
     )
     if mean.p_holm >= ALPHA:
         within = max(abs(mean.lower), abs(mean.upper))
@@ -233,6 +238,12 @@ def _scale(one: Explained, arm: str) -> str:
     )
 
 
+def _of_networks(one: Explained, arm: str) -> str:
+    """Whose mean it is, where not every network was trained so."""
+    names = list(one.table.network[one.table.weights == arm].unique())
+    return "" if len(names) == len(one.networks) else f"of {', '.join(names)}, "
+
+
 def _bands(one: Explained, arm: str) -> str:
     changes = one.changes.loc[(arm, MEAN)]
     found = {band: changes.loc[(band, one.telling)] for band in BAND_NAMES}
@@ -240,8 +251,8 @@ def _bands(one: Explained, arm: str) -> str:
     half = [band for band in BAND_NAMES if found[band].value <= found[worst].value / 2]
     words = ", ".join(band_words(band) for band in half)
     return (
-        f"noise of {rms_words(one.telling)} in one band changes {metric_name(one.metric)} most at "
-        f"{band_words(worst)} cycles per pixel ({interval(found[worst], '+.3f')}), least at "
+        f"{_of_networks(one, arm)}noise of {rms_words(one.telling)} in one band changes "
+        f"{metric_name(one.metric)} most at {band_words(worst)} cycles per pixel ({interval(found[worst], '+.3f')}), least at "
         f"{band_words(least)} ({interval(found[least], '+.3f')}). At least half as much as the "
         f"worst cost: {words}. White noise of that RMS: "
         f"{interval(changes.loc[(UNDEGRADED, one.telling)], '+.3f')}."

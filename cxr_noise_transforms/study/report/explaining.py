@@ -41,8 +41,8 @@ from .variants import (
 from .words import metric_name, number
 
 STARS = (
-    "Mean over networks and trainings; differences are paired over patients, with 95 % intervals; "
-    "* marks p < 0.05 after Holm over all of the task"
+    "Mean over the networks of each kind of training, and over trainings; differences are paired "
+    "over patients, with 95 % intervals; * marks p < 0.05 after Holm over all of its kind"
 )
 
 
@@ -81,7 +81,7 @@ def write_explaining(
         ),
         Table(
             "Networks trained on clean films, under electronic noise. Intervals are over patients; "
-            "* marks p < 0.05 after Holm over all of the task",
+            "* marks p < 0.05 after Holm over all changes of the task",
             *network_table(one),
         ),
         *_variant_tables(one),

@@ -43,11 +43,11 @@ class Looked:
 
     @cached_property
     def silent(self) -> list[tuple[str, str]]:
-        """Trainings and networks that say nothing on any film of some cell, and have no map."""
-        defined = self._draws.groups.assign(defined=self._draws.groups.value.notna())
-        some = defined.groupby(["weights", "network", "metric"], observed=True).defined
-        partly = (some.any() & ~some.all()).groupby(["weights", "network"], observed=True).any()
-        return list(partly[partly].index)
+        """Trainings and networks that have no map of any film in some cell."""
+        groups = self._draws.groups
+        without = groups[(groups.metric == "agreement") & groups.value.isna()]
+        made = without[["weights", "network"]].drop_duplicates()
+        return list(made.itertuples(index=False, name=None))
 
     @cached_property
     def levels(self) -> pd.DataFrame:

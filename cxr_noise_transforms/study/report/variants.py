@@ -79,7 +79,7 @@ def _variant_words(one: Explained, each: Variant) -> str:
     elif row.p_holm >= ALPHA:
         which = "which these films cannot tell from none"
     else:
-        which = "it fails later" if row.value > 0 else "it fails earlier"
+        which = "it loses less" if row.value > 0 else "it loses more"
     return (
         f"{', '.join(each.networks)}: {name} is {clean[0]} on clean films (plain {clean[1]}) and "
         f"{noisy[0]} under electronic noise of {rms_words(TOLD)} (plain {noisy[1]}): the change by "

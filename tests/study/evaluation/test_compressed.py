@@ -96,6 +96,20 @@ def weights(network: nn.Module) -> Tensor:
     return torch.cat([layer.weight.detach().flatten() for layer in layers(network)])
 
 
+@torch.no_grad()
+def test_a_layer_in_two_places_is_one_and_attention_has_rounded_weights() -> None:
+    layer = nn.Linear(4, 4)
+    network = nn.Sequential(layer, nn.ReLU(), layer)
+    few = quantised(network, [torch.rand(8, 4)])
+    assert few[0] is few[2] is not layer
+    assert (pruned(network, 0.5)[0].weight == 0).sum() == 8
+    attention = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True).eval()
+    words = torch.rand(2, 3, 8)
+    few = quantised(attention, [words])
+    assert few(words).shape == words.shape
+    assert not torch.equal(few.self_attn.out_proj.weight, attention.self_attn.out_proj.weight)
+
+
 def test_networks_without_layers_and_impossible_shares_are_refused() -> None:
     with pytest.raises(ValueError, match="Identity has no convolution or linear layer"):
         pruned(nn.Identity(), 0.5)

@@ -45,3 +45,16 @@ def test_no_trainings_and_those_of_several_tasks_are_refused(tmp_path: Path) -> 
     write(tmp_path / "b", "Unet", organs="lungs")
     with pytest.raises(ValueError, match="got heart, lungs"):
         trainings(tmp_path)
+
+
+def test_trainings_of_several_sizes_or_splits_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "32", "Unet", organs="heart", size=32)
+    write(tmp_path / "64", "Unet", organs="heart", size=64)
+    with pytest.raises(ValueError, match="must be of one size and one split"):
+        trainings(tmp_path)
+    assert len(trainings(tmp_path / "64")) == 1
+    other = {"settings": {"organs": "heart", "size": 64}, "split_sha256": "another"}
+    (tmp_path / "64" / "FPN").mkdir()
+    (tmp_path / "64" / "FPN" / "training.json").write_text(json.dumps(other))
+    with pytest.raises(ValueError, match="must be of one size and one split"):
+        trainings(tmp_path / "64")

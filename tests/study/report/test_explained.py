@@ -88,6 +88,14 @@ def test_a_training_that_never_learned_is_left_out_and_told() -> None:
     one = find_explained(pd.concat([once, again], ignore_index=True), resamples=50)
     told = dict(verdicts(one))["Trainings that failed"]
     assert told == ("A, clean, group norm, training 2, 0.00 on clean films. They are left out.")
+    # the copies that were made of it go with it, and hide no failure
+    crushed = (again.network == "B") & (again.weights == "clean")
+    measured = again.degradation.isin(("none", "quantum"))
+    copies = again[crushed & measured].assign(weights="clean, 8 bits", value=0.0)
+    again["value"] = again.value.where(~crushed, 0.2)
+    both = find_explained(pd.concat([once, again, copies], ignore_index=True), resamples=50)
+    assert set(both.failed.weights) == {"clean", "clean, group norm"}
+    assert "clean, 8 bits" not in set(both.table.weights)
     alone = find_explained(once, resamples=50)
     assert "Trainings that failed" not in dict(verdicts(alone))
     arm = ("clean, group norm", "A", "none", 6.0)
@@ -137,15 +145,18 @@ def test_attention_follows_confidence_and_layers_shift_by_their_place() -> None:
 def test_a_network_that_finds_nothing_is_left_out_of_the_mean_of_maps() -> None:
     one = looked()
     nothing = one.maps.assign(network="B")
-    nothing["value"] = nothing.value.where(
-        (nothing.metric != "inside") | (nothing.se == 0)  # finds nothing under noise
-    )
+    # finds nothing under noise
+    nothing["value"] = nothing.value.where((nothing.metric == "confidence") | (nothing.se == 0))
     both = Looked(pd.concat([one.maps, nothing], ignore_index=True), one.layers, 50)
     assert both.silent == [("clean", "B")]
     cell = ("clean", "quantum", 2.0)
     assert both.level(cell, "inside").value == one.level(cell, "inside").value == 0.5
     words = dict(looked_verdicts(both))["Attention (trained on clean films)"]
     assert words.endswith("Without B, which finds nothing in some cells.")
+    # nor is one that never finds anything
+    never = nothing.assign(value=nothing.value.where(nothing.metric == "confidence"))
+    both = Looked(pd.concat([one.maps, never], ignore_index=True), one.layers, 50)
+    assert both.silent == [("clean", "B")]
     # of it alone there is no mean, and no failure
     alone = Looked(nothing, one.layers, 50)
     assert np.isnan(alone.level(cell, "inside").value)

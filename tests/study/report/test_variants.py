@@ -40,8 +40,8 @@ def test_sentences_say_who_fails_first(one: Explained) -> None:
     assert "that of B by -0." in architecture
     assert "the two differ: -0.1" in architecture
     assert "after Bonferroni over 1 pairs" in architecture
-    assert found["Variant (clean, group norm)"].endswith("(p < 0.001), it fails later.")
-    assert found["Variant (clean, 50% pruned)"].endswith("(p < 0.001), it fails earlier.")
+    assert found["Variant (clean, group norm)"].endswith("(p < 0.001), it loses less.")
+    assert found["Variant (clean, 50% pruned)"].endswith("(p < 0.001), it loses more.")
 
 
 def test_what_is_nothing_on_clean_films_has_little_to_lose() -> None:
