@@ -26,12 +26,11 @@ from cxr_noise_transforms.study.report.explained import (
     BAND_NAMES,
     PAIRS,
     Explained,
-    band_table,
     band_words,
-    equal_table,
     find_explained,
     rms_words,
 )
+from cxr_noise_transforms.study.report.explained_tables import band_table, equal_table
 from cxr_noise_transforms.study.report.explaining import STARS, answers, panels
 from cxr_noise_transforms.study.report.looked import (
     Looked,

@@ -212,8 +212,8 @@ def _scale(one: Explained, arm: str) -> str:
     sentence = (
         f"{_of_networks(one, arm)}from RMS {electronic_sigma(min(ends)):.3g} to "
         f"{electronic_sigma(max(ends)):.3g}, quantum noise leaves {name} "
-        f"{interval(mean, '+.3f')} beside electronic noise of the same RMS on every film (p {p_value(mean.p_holm, '= ')}), "
-        f"where electronic noise changes it by {number(average, '+.3f')} on the average"
+        f"{interval(mean, '+.3f')} beside electronic noise of the same RMS on every film "
+        f"(p {p_value(mean.p_holm, '= ')}), where electronic noise changes it by {number(average, '+.3f')} on the average"
     )
     if mean.p_holm >= ALPHA:
         within = max(abs(mean.lower), abs(mean.upper))
@@ -252,68 +252,8 @@ def _bands(one: Explained, arm: str) -> str:
     words = ", ".join(band_words(band) for band in half)
     return (
         f"{_of_networks(one, arm)}noise of {rms_words(one.telling)} in one band changes "
-        f"{metric_name(one.metric)} most at {band_words(worst)} cycles per pixel ({interval(found[worst], '+.3f')}), least at "
-        f"{band_words(least)} ({interval(found[least], '+.3f')}). At least half as much as the "
+        f"{metric_name(one.metric)} most at {band_words(worst)} cycles per pixel "
+        f"({interval(found[worst], '+.3f')}), least at {band_words(least)} ({interval(found[least], '+.3f')}). At least half as much as the "
         f"worst cost: {words}. White noise of that RMS: "
         f"{interval(changes.loc[(UNDEGRADED, one.telling)], '+.3f')}."
     )
-
-
-def equal_table(one: Explained) -> tuple[list[str], list[list[str]]]:
-    """Header and a row per training and RMS: both noises, and their paired differences."""
-    header = ["trained with", "RMS", "electronic", "quantum", "difference", "unclipped difference"]
-    rows = [
-        [
-            arm,
-            f"{electronic_sigma(se):.3g}",
-            *(interval(one.levels.loc[(arm, MEAN, kind, se)]) for kind in EQUAL_VARIANCE),
-            *(starred(one.differences.loc[(arm, pair[1], se)]) for pair in PAIRS),
-        ]
-        for arm in one.arms
-        for se in one.differences.loc[(arm, QUANTUM)].index
-    ]
-    return header, rows
-
-
-def band_table(one: Explained) -> tuple[list[str], list[list[str]]]:
-    """Header and a row per training and band: the change from clean of every network."""
-    means = [MEAN] if len(one.networks) > 1 else []
-    header = ["trained with", "cycles per pixel", *one.networks, *means]
-    rows = [
-        [
-            arm,
-            "white" if kind == UNDEGRADED else band_words(kind),
-            *(_change(one, (arm, name, kind, one.telling)) for name in header[2:]),
-        ]
-        for arm in one.arms
-        for kind in (*BAND_NAMES, UNDEGRADED)
-    ]
-    return header, rows
-
-
-def _change(one: Explained, cell: tuple[str, str, str, float]) -> str:
-    """A dash where this network has no such training."""
-    return starred(one.changes.loc[cell]) if cell in one.changes.index else number(np.nan)
-
-
-def starred(row: pd.Series) -> str:
-    """A difference with its interval, marked where it is significant after Holm."""
-    return interval(row, "+.3f") + (" *" if row.p_holm < ALPHA else "")
-
-
-def equal_points(one: Explained) -> pd.DataFrame:
-    """Points of both noises' curves over their RMS, for a panel."""
-    rows = one.levels.loc[(one.arms, MEAN, [UNDEGRADED, QUANTUM]), :].reset_index()
-    kinds = rows.degradation.map(KIND_NAMES)
-    several = len(one.arms) > 1
-    return rows.assign(
-        severity=[electronic_sigma(se) for se in rows.se],
-        name=rows.weights + ", " + kinds if several else kinds,
-    )
-
-
-def band_points(one: Explained, arm: str) -> pd.DataFrame:
-    """Points of every network's performance over the frequency of the noise, for a panel."""
-    rows = one.levels.loc[(arm, slice(None), list(BAND_NAMES), one.telling), :].reset_index()
-    middles = {band: sum(band_edges(place)) / 2 for place, band in enumerate(BAND_NAMES, start=1)}
-    return rows.assign(severity=rows.degradation.map(middles), name=rows.network)

@@ -15,16 +15,8 @@ from cxr_noise_transforms.study.statistics.long_table import MEAN
 
 from . import document
 from .document import Block, Gallery, Picture, Points, Section, Table, Text
-from .explained import (
-    Explained,
-    arm_words,
-    band_points,
-    band_table,
-    equal_points,
-    equal_table,
-    rms_words,
-    verdicts,
-)
+from .explained import Explained, arm_words, rms_words, verdicts
+from .explained_tables import band_points, band_table, equal_points, equal_table
 from .gallery import View, draw
 from .looked import Looked, attention_table, looked_verdicts, shift_table
 from .measured import made_with

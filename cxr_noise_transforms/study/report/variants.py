@@ -14,7 +14,8 @@ from cxr_noise_transforms.study.statistics.long_table import MEAN
 from cxr_noise_transforms.study.statistics.performance import performance, seed_spread
 from cxr_noise_transforms.study.statistics.resampling import Resampled
 
-from .explained import Explained, rms_words, starred
+from .explained import Explained, rms_words
+from .explained_tables import starred
 from .findings import ALPHA
 from .words import interval, metric_name, number, p_value
 

@@ -8,12 +8,14 @@ from tables import rows
 from cxr_noise_transforms.study.report.explained import (
     BAND_NAMES,
     arm_words,
+    find_explained,
+    verdicts,
+)
+from cxr_noise_transforms.study.report.explained_tables import (
     band_points,
     band_table,
     equal_points,
     equal_table,
-    find_explained,
-    verdicts,
 )
 from cxr_noise_transforms.study.report.explaining import panels
 from cxr_noise_transforms.study.report.looked import (
