@@ -213,7 +213,8 @@ def _scale(one: Explained, arm: str) -> str:
         f"{_of_networks(one, arm)}from RMS {electronic_sigma(min(ends)):.3g} to "
         f"{electronic_sigma(max(ends)):.3g}, quantum noise leaves {name} "
         f"{interval(mean, '+.3f')} beside electronic noise of the same RMS on every film "
-        f"(p {p_value(mean.p_holm, '= ')}), where electronic noise changes it by {number(average, '+.3f')} on the average"
+        f"(p {p_value(mean.p_holm, '= ')}), where electronic noise changes it by "
+        f"{number(average, '+.3f')} on the average"
     )
     if mean.p_holm >= ALPHA:
         within = max(abs(mean.lower), abs(mean.upper))
@@ -253,7 +254,7 @@ def _bands(one: Explained, arm: str) -> str:
     return (
         f"{_of_networks(one, arm)}noise of {rms_words(one.telling)} in one band changes "
         f"{metric_name(one.metric)} most at {band_words(worst)} cycles per pixel "
-        f"({interval(found[worst], '+.3f')}), least at {band_words(least)} ({interval(found[least], '+.3f')}). At least half as much as the "
-        f"worst cost: {words}. White noise of that RMS: "
+        f"({interval(found[worst], '+.3f')}), least at {band_words(least)} "
+        f"({interval(found[least], '+.3f')}). At least half as much as the worst cost: {words}. White noise of that RMS: "
         f"{interval(changes.loc[(UNDEGRADED, one.telling)], '+.3f')}."
     )
