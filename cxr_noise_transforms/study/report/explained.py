@@ -255,6 +255,7 @@ def _bands(one: Explained, arm: str) -> str:
         f"{_of_networks(one, arm)}noise of {rms_words(one.telling)} in one band changes "
         f"{metric_name(one.metric)} most at {band_words(worst)} cycles per pixel "
         f"({interval(found[worst], '+.3f')}), least at {band_words(least)} "
-        f"({interval(found[least], '+.3f')}). At least half as much as the worst cost: {words}. White noise of that RMS: "
+        f"({interval(found[least], '+.3f')}). At least half as much as the worst cost: "
+        f"{words}. White noise of that RMS: "
         f"{interval(changes.loc[(UNDEGRADED, one.telling)], '+.3f')}."
     )
