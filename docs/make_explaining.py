@@ -80,7 +80,7 @@ def section(one: Explained, looked: Looked, run: dict[str, Any]) -> str:
     films = one.table.drop_duplicates("image")
     sources = ", ".join(f"{name} {many}" for name, many in films.source.value_counts().items())
     trainings = one.table.drop_duplicates(["weights", "training_seed"]).weights.value_counts()
-    counted = ", ".join(f"{many} {arm}" for arm, many in trainings.items())
+    counted = "; ".join(f"{many} {arm}" for arm, many in trainings.items())
     images = []
     for picture in panels(one):
         name = figure_name(run["task"], picture.file)

@@ -65,7 +65,7 @@ def equal_points(one: Explained) -> pd.DataFrame:
     several = len(one.arms) > 1
     return rows.assign(
         severity=[electronic_sigma(se) for se in rows.se],
-        name=rows.weights + ", " + kinds if several else kinds,
+        name=rows.weights + ", " + kinds.str.removesuffix(" noise") if several else kinds,
     )
 
 

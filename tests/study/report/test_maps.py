@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -39,7 +38,7 @@ def test_every_finding_has_a_film_with_its_map(tmp_path: Path) -> None:
         variant="findings",
         device="cpu",
     )
-    table: pd.DataFrame = sweep.run(["test_resnet"])
+    table = sweep.run(["test_resnet"]).frame()
     galleries = finding_maps(sweep, "test_resnet", table, (10.0, 0.0))
     assert len(galleries) == len(FIVE)
     drawn_over = []
