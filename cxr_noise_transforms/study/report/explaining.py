@@ -139,7 +139,8 @@ def panels(one: Explained) -> list[Picture]:
         mean = points[points.network == MEAN] if len(one.networks) > 1 else None
         top = ("band", _band_at)
         labels = ("frequency of the noise, cycles per pixel", metric)
-        figure = curve_panel(single, one.networks, labels, top, mean=mean)
+        names = [name for name in one.networks if name in set(single.network)]
+        figure = curve_panel(single, names, labels, top, mean=mean)
         alt = (
             f"{metric} over the band of noise of {rms_words(one.telling)}, {arm_words(arm)}: "
             f"{spoken(single)}"
