@@ -160,8 +160,9 @@ def claims(found: Mapping[str, tuple[Explained, Looked]]) -> str:
                 "quantum less electronic noise at one RMS": (
                     f"{interval(mean, '+.3f')}; unclipped {interval(unclipped, '+.3f')} {equal}"
                 ),
-                f"most costly band, {rms_words(one.telling)}": (
-                    f"{band_words(low)}: {interval(bands[low], '+.3f')}; above 0.25 at most "
+                "most costly band": (
+                    f"{band_words(low)} at {rms_words(one.telling)}: "
+                    f"{interval(bands[low], '+.3f')}; above 0.25 at most "
                     f"{number(min(high), '+.3f')} {banded}"
                 ),
                 f"map at {rms_words(end)}": (
