@@ -92,11 +92,14 @@ def common_schema(schemas: Iterable[pa.Schema]) -> pa.Schema:
 
 
 def fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows with the columns of a schema; what they lack is empty."""
-    for field in schema:
-        if field.name not in rows.column_names:
-            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    return rows.select(schema.names).cast(schema)
+    """Rows with the columns of a schema; what they lack, or have no value of, is empty."""
+    columns = {
+        field.name: rows[field.name]
+        if field.name in rows.column_names and rows[field.name].null_count < len(rows)
+        else pa.nulls(len(rows), field.type)
+        for field in schema
+    }
+    return pa.table(columns).cast(schema)
 
 
 def _column(name: str, column: pd.Series) -> pa.Array:

@@ -50,7 +50,7 @@ class Part(Protocol):
         """Their cells in order, one row each: the columns of ``CELL``, and ``rows``."""
 
     def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Them, or some columns of them."""
+        """Them, or some of their columns."""
 
     def where(self, keep: Keep) -> Part:
         """Those of some cells."""
@@ -116,9 +116,14 @@ class LongTable:
         return self.where(keep)
 
     def chunks(self, *columns: str) -> Iterator[pd.DataFrame]:
-        """All rows, or columns of them, a number of whole cells at a time."""
+        """All rows, or columns of them, a number of whole cells at a time.
+
+        A column that a part lacks is empty in its rows.
+        """
+        chosen = list(columns or self.columns)
         for group in self._groups:
-            yield stacked([self.parts[place].read(columns or None) for place in group])
+            rows = stacked([_read(self.parts[place], chosen) for place in group])
+            yield rows.reindex(columns=chosen)
 
     def distinct(self, *columns: str) -> pd.DataFrame:
         """The different values of columns, in the table's order."""
@@ -145,10 +150,9 @@ class LongTable:
 
     def write_csv(self, path: Path) -> Path:
         """Write the same rows as text, some cells at a time."""
-        columns = self.columns
         with whole_file(path) as beside:
             for place, chunk in enumerate(self.chunks()):
-                chunk.to_csv(beside, mode="a", index=False, header=place == 0, columns=columns)
+                chunk.to_csv(beside, mode="a", index=False, header=place == 0)
         return path
 
     @cached_property
@@ -239,6 +243,11 @@ def _read_csv(file: Path) -> pd.DataFrame:
     return table.replace({"value": {"": "nan"}, "target": {"": "nan"}}).astype(NUMBERS)
 
 
+def _read(part: Part, columns: Sequence[str]) -> pd.DataFrame:
+    """Those of the columns that a part has; one of a cell where it has none, for its rows."""
+    return part.read([name for name in columns if name in part.columns] or CELL[:1])
+
+
 def _in_cells(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Rows as row groups of whole cells."""
     if len(rows) <= _ROWS:
@@ -327,7 +336,7 @@ class RowGroup:
         Raises:
             OSError: a page is not as it was written.
         """
-        chosen = None if columns is None else [one for one in columns if one in self.columns]
+        chosen = list(self.columns if columns is None else columns)
         with pq.ParquetFile(
             self.path, metadata=self.metadata, page_checksum_verification=True
         ) as file:
@@ -363,10 +372,9 @@ class Kept:
 
     def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """See :class:`Part`."""
-        wanted = None if columns is None else list(dict.fromkeys([*columns, *CELL]))
-        rows = self.part.read(wanted)
-        kept = rows[self.keep(rows)]
-        return kept if columns is None else kept[[name for name in columns if name in kept]]
+        chosen = list(self.columns if columns is None else columns)
+        rows = self.part.read(list(dict.fromkeys([*chosen, *CELL])))
+        return rows.loc[self.keep(rows), chosen]
 
     def where(self, keep: Keep) -> Kept:
         """See :class:`Part`."""

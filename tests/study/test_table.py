@@ -124,6 +124,44 @@ def test_columns_of_ones_own_go_through(in_parts: Callable[..., LongTable]) -> N
     check_table(parts)
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_tables_of_different_columns_are_one_table(tmp_path: Path, ending: str) -> None:
+    plain = dice_table(["A"], films=4).drop(columns="source")
+    grouped = dice_table(["B"], films=4).assign(sex="F", age=60)
+    parts = {"plain": plain, "grouped": grouped}
+    for name, part in parts.items():
+        table = LongTable.of(part)
+        file = tmp_path / f"{name}.{ending}"
+        table.write_csv(file) if ending == "csv" else table.write(file)
+    both = open_table(tmp_path / f"{name}.{ending}" for name in parts)
+    for rows in (both.frame(), pd.concat(both.chunks()), pd.concat(both.chunks("sex", "source"))):
+        assert len(rows) == len(both)
+        assert set(rows.sex.dropna()) == {"F"}
+        assert rows.sex.isna().sum() == rows.source.isna().sum() == len(plain) == len(grouped)
+    assert set(both.distinct("network", "sex").dropna().network) == {"B"}
+    assert len(both.distinct("sex")) == 2
+    text = pd.read_csv(both.write_csv(tmp_path / "both.csv"))
+    assert text.age.isna().sum() == len(plain)
+    again = read_table(both.write(tmp_path / "both.parquet"))
+    assert again.sex.isna().sum() == len(plain)
+    check_table(both)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_a_part_that_lacks_a_column_is_written_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: bool
+) -> None:
+    if few:
+        monkeypatch.setattr("cxr_noise_transforms.study.table._ROWS", 30)
+    parts = [dice_table(["A"], films=4), dice_table(["B"], films=4).assign(sex="F", old=True)]
+    both = LongTable.joined(map(LongTable.of, parts))
+    for path in (both.write(tmp_path / "a.parquet"), both.write_csv(tmp_path / "a.csv")):
+        rows = open_table([path]).frame().set_index("network")
+        assert set(rows.sex["B"]) == {"F"}
+        assert set(rows.old["B"].astype(str)) == {"True"}
+        assert not set(rows.sex["A"].dropna()) - {""}
+
+
 def test_a_cell_that_is_scattered_is_read_as_one(in_parts: Callable[..., LongTable]) -> None:
     table = dice_table(films=12)
     parts = in_parts(table)
