@@ -72,7 +72,7 @@ def subgroup_blocks(one: Findings, names: Iterator[str]) -> list[Block]:
             continue
         blocks += _metric_blocks(first, names)
         blocks += [Folded(metric_name(each.metric), _metric_blocks(each, names)) for each in others]
-    blocks += [Text(words) for words in _uncut_words(one)]
+    blocks += map(Text, one.left_out.values())
     return [*blocks, Text(_looks(one))] if one.subgroups else blocks
 
 
@@ -84,7 +84,7 @@ def subgroup_words(tasks: Sequence[Findings]) -> list[str]:
         for part in one.subgroups:
             words = _words(_Column.of(one, part, one.metrics[0]))
             found.append(f"{task}{part.column}: {words}")
-        found += _uncut_words(one)
+        found += one.left_out.values()
     return found
 
 
@@ -253,14 +253,6 @@ def _is_small(part: Subgroups, name: str) -> bool:
 def _listed(names: Sequence[str]) -> str:
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def _uncut_words(one: Findings) -> list[str]:
-    return [
-        f"{column} has {count} groups, too many for curves: cut its numbers, as --groups "
-        f"{column}=40,60 does."
-        for column, count in one.uncut.items()
-    ]
 
 
 def _looks(one: Findings) -> str:
