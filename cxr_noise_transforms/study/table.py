@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +19,13 @@ from .parquet import (
     common_schema,
     fitted,
     is_parquet,
+    is_typed,
+    kept_columns,
     parquet_writer,
     stacked,
     to_arrow,
     to_frame,
+    typed_schema,
     with_categories,
     without_categories,
 )
@@ -223,24 +227,36 @@ def row_groups(path: Path, metadata: pq.FileMetaData | None = None) -> LongTable
 
 
 def _open(file: Path) -> LongTable:
+    packed = is_parquet(file)
     try:
-        if not is_parquet(file):
-            return LongTable.of(_read_csv(file))
-        names = set(pq.read_schema(file).names)
-        missing = [name for name in _NEEDED if name not in names]
-        if missing:
-            raise ValueError(f"the columns {', '.join(missing)} are missing")  # noqa: TRY301
-        if "degradation" not in names:
-            return LongTable.of(to_frame(pq.read_table(file)))
-        return row_groups(file)
-    except (KeyError, ValueError) as error:
+        table = _open_parquet(file) if packed else LongTable.of(_read_csv(file))
+        # here, because the cells of a damaged file cannot be told
+        _ = table.cells
+    except (KeyError, ValueError, OSError, EOFError, zlib.error, pa.ArrowException) as error:
         raise ValueError(f"{file} must be a long table as Parquet or CSV: {error}") from error
+    return table
+
+
+def _open_parquet(file: Path) -> LongTable:
+    metadata = pq.read_metadata(file)
+    names = metadata.schema.names
+    _refuse_missing(names)
+    if "degradation" not in names:
+        return LongTable.of(to_frame(pq.read_table(file)))
+    return row_groups(file, metadata)
 
 
 def _read_csv(file: Path) -> pd.DataFrame:
     # as text first: an image may be named NA, and not every pandas parses the number written
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    _refuse_missing(table.columns)
     return table.replace({"value": {"": "nan"}, "target": {"": "nan"}}).astype(NUMBERS)
+
+
+def _refuse_missing(names: Collection[str]) -> None:
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise ValueError(f"the columns {', '.join(missing)} are missing")
 
 
 def _read(part: Part, columns: Sequence[str]) -> pd.DataFrame:
@@ -307,12 +323,12 @@ class RowGroup:
     @property
     def columns(self) -> list[str]:
         """See :class:`Part`."""
-        return list(self.metadata.schema.names)
+        return kept_columns(self.metadata.schema.names)
 
     @property
     def schema(self) -> pa.Schema:
         """See :class:`Part`."""
-        return self.metadata.schema.to_arrow_schema()
+        return typed_schema(self.metadata.schema.to_arrow_schema())
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -322,7 +338,7 @@ class RowGroup:
         known = {column.path_in_schema: column.statistics for column in columns}
         found = [known[name] for name in CELL]
         # the usual row group is one cell, of which the footer tells
-        if all(
+        if is_typed(self.metadata.schema.to_arrow_schema(), CELL) and all(
             one is not None and one.has_min_max and one.null_count == 0 and one.min == one.max
             for one in found
         ):
@@ -335,6 +351,7 @@ class RowGroup:
 
         Raises:
             OSError: a page is not as it was written.
+            ValueError: a value is not of its column's type.
         """
         chosen = list(self.columns if columns is None else columns)
         with pq.ParquetFile(
