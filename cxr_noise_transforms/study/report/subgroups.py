@@ -221,13 +221,17 @@ def _noise_words(each: _Column) -> str:
             f"of {name}, within which a difference can be there, is that of {group} at {where}: "
             f"{told}."
         )
-    worse = (row.value > 0) == (each.metric in LOWER_IS_BETTER)
+    loses_more = (each.more.value > 0) == (each.metric in LOWER_IS_BETTER)
+    worse = loses_more[row.name]
+    others = loses_more[each.more.p_holm < ALPHA] != worse
     rank = "It alone stands" if certain == 1 else f"It is the largest of {certain} that stand"
+    against = f", {others.sum()} of which the other way" if others.any() else ""
+    among = " of all groups" if len(each.part.others) > 1 else ""
     changes = [number(each.changes.value[(one, *cell)], "+.3f") for one in (group, reference)]
     return (
-        f"Noise costs {group} {'more' if worse else 'less'} than {reference}: at {where} {name} "
+        f"At {where} noise costs {group} {'more' if worse else 'less'} than {reference}: {name} "
         f"changes by {changes[0]} against {changes[1]}, a difference of {told}. {rank} out from "
-        f"chance in {tests} comparisons."
+        f"chance in {tests} comparisons{among}{against}."
     )
 
 

@@ -45,9 +45,21 @@ def words(table: pd.DataFrame, **options: Any) -> list[str]:
 def test_a_group_that_loses_more_is_named() -> None:
     (said,) = words(grouped(gap=0.15))
     assert said.startswith("sex: F (24 patients), M (36). On clean films Dice of F and M does not")
-    assert "Noise costs F less than M: at s_e = 10 (sigma 1 of full scale) Dice changes by " in said
+    assert "At s_e = 10 (sigma 1 of full scale) noise costs F less than M: Dice changes by " in said
     assert "p < 0.001. It alone stands out from chance in 5 comparisons." in said
     assert said.endswith("Intervals and p of F, few patients, are rough.")
+
+
+def test_what_goes_the_other_way_is_counted() -> None:
+    table = grouped(gap=0.15)
+    better = 0.1 * ((table.sex == "M") & (table.sq == 10))
+    table = table.assign(value=(table.value + better).clip(0, 1))
+    (said,) = words(table)
+    assert "At s_e = 10 (sigma 1 of full scale) noise costs F less than M: " in said
+    assert "is the largest of 2 that stand out from chance in 5 comparisons, 1 of which the" in said
+    third = table.sex.where(table.image > "image0009", "X")
+    (said,) = words(table.assign(sex=third))
+    assert "comparisons of all groups" in said
 
 
 def test_nothing_found_is_said_with_the_width() -> None:
