@@ -108,7 +108,8 @@ def rows_section(result: dict, views: int) -> list[str]:
         (
             f"- The report draws {table['resamples']:,} resamples of the patients for every "
             "network, label and cell. About 1 GB of its memory, and of the other parts', are the "
-            "libraries; it holds one part of the table, and what is known of every film."
+            "libraries; it holds one part of the table, and what is known of every film. With "
+            "groups of films it holds all of the table."
         ),
         (
             f"- {views / 1e6:.0f} million rows, calculated and not measured: {times:.1f} times as "

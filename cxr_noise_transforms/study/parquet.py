@@ -31,8 +31,33 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Rows in pandas' form, their text as categories."""
-    return with_categories(table.to_pandas(strings_to_categorical=True))
+    """Rows in pandas' form, their known columns in their types, their text as categories.
+
+    Raises:
+        ValueError: a value is not of its column's type, as a seed that is no whole number.
+    """
+    columns = {name: _typed(name, table[name]) for name in kept_columns(table.column_names)}
+    return with_categories(
+        pa.table(columns).to_pandas(strings_to_categorical=True, ignore_metadata=True)
+    )
+
+
+def kept_columns(names: Iterable[str]) -> list[str]:
+    """Those of a file but the index that pandas writes of rows that were chosen."""
+    return [name for name in names if not name.startswith("__index_level_")]
+
+
+def typed_schema(schema: pa.Schema) -> pa.Schema:
+    """The columns of a file in the types that :func:`to_arrow` gives to their rows."""
+    kinds = {name: _type(name, schema.field(name).type) for name in kept_columns(schema.names)}
+    return pa.schema(
+        [(name, _TEXT_TYPE if _is_text(kind) else kind) for name, kind in kinds.items()]
+    )
+
+
+def is_typed(schema: pa.Schema, names: Iterable[str]) -> bool:
+    """Whether columns of a file hold what their rows have in memory."""
+    return all(schema.field(name).type == _type(name, schema.field(name).type) for name in names)
 
 
 def with_categories(frame: pd.DataFrame) -> pd.DataFrame:
@@ -92,11 +117,14 @@ def common_schema(schemas: Iterable[pa.Schema]) -> pa.Schema:
 
 
 def fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows with the columns of a schema; what they lack is empty."""
-    for field in schema:
-        if field.name not in rows.column_names:
-            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    return rows.select(schema.names).cast(schema)
+    """Rows with the columns of a schema; what they lack, or have no value of, is empty."""
+    columns = {
+        field.name: rows[field.name]
+        if field.name in rows.column_names and rows[field.name].null_count < len(rows)
+        else pa.nulls(len(rows), field.type)
+        for field in schema
+    }
+    return pa.table(columns).cast(schema)
 
 
 def _column(name: str, column: pd.Series) -> pa.Array:
@@ -116,6 +144,30 @@ def _column(name: str, column: pd.Series) -> pa.Array:
     return pa.DictionaryArray.from_arrays(
         pa.array(found, mask=~known), pa.array(names, pa.string()), safe=True
     ).cast(_TEXT_TYPE)
+
+
+def _type(name: str, found: pa.DataType) -> pa.DataType:
+    """That of a column in memory."""
+    if name in NUMBERS:
+        return pa.from_numpy_dtype(NUMBERS[name])
+    return pa.string() if name in TEXT and not _is_text(found) else found
+
+
+def _is_text(found: pa.DataType) -> bool:
+    values = found.value_type if pa.types.is_dictionary(found) else found
+    return pa.types.is_string(values) or pa.types.is_large_string(values)
+
+
+def _typed(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = _type(name, column.type)
+    if kind == column.type:
+        return column
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    try:
+        return column.cast(kind)
+    except pa.ArrowException as error:
+        raise ValueError(f"column {name} must be of {kind}: {error}") from error
 
 
 def _below(name: Any, frames: Sequence[pd.DataFrame]) -> Any:

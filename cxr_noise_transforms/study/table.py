@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +19,13 @@ from .parquet import (
     common_schema,
     fitted,
     is_parquet,
+    is_typed,
+    kept_columns,
     parquet_writer,
     stacked,
     to_arrow,
     to_frame,
+    typed_schema,
     with_categories,
     without_categories,
 )
@@ -50,7 +54,7 @@ class Part(Protocol):
         """Their cells in order, one row each: the columns of ``CELL``, and ``rows``."""
 
     def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Them, or some columns of them."""
+        """Them, or some of their columns."""
 
     def where(self, keep: Keep) -> Part:
         """Those of some cells."""
@@ -116,9 +120,14 @@ class LongTable:
         return self.where(keep)
 
     def chunks(self, *columns: str) -> Iterator[pd.DataFrame]:
-        """All rows, or columns of them, a number of whole cells at a time."""
+        """All rows, or columns of them, a number of whole cells at a time.
+
+        A column that a part lacks is empty in its rows.
+        """
+        chosen = list(columns or self.columns)
         for group in self._groups:
-            yield stacked([self.parts[place].read(columns or None) for place in group])
+            rows = stacked([_read(self.parts[place], chosen) for place in group])
+            yield rows.reindex(columns=chosen)
 
     def distinct(self, *columns: str) -> pd.DataFrame:
         """The different values of columns, in the table's order."""
@@ -145,10 +154,9 @@ class LongTable:
 
     def write_csv(self, path: Path) -> Path:
         """Write the same rows as text, some cells at a time."""
-        columns = self.columns
         with whole_file(path) as beside:
             for place, chunk in enumerate(self.chunks()):
-                chunk.to_csv(beside, mode="a", index=False, header=place == 0, columns=columns)
+                chunk.to_csv(beside, mode="a", index=False, header=place == 0)
         return path
 
     @cached_property
@@ -219,24 +227,41 @@ def row_groups(path: Path, metadata: pq.FileMetaData | None = None) -> LongTable
 
 
 def _open(file: Path) -> LongTable:
+    packed = is_parquet(file)
     try:
-        if not is_parquet(file):
-            return LongTable.of(_read_csv(file))
-        names = set(pq.read_schema(file).names)
-        missing = [name for name in _NEEDED if name not in names]
-        if missing:
-            raise ValueError(f"the columns {', '.join(missing)} are missing")  # noqa: TRY301
-        if "degradation" not in names:
-            return LongTable.of(to_frame(pq.read_table(file)))
-        return row_groups(file)
-    except (KeyError, ValueError) as error:
+        table = _open_parquet(file) if packed else LongTable.of(_read_csv(file))
+        # here, because the cells of a damaged file cannot be told
+        _ = table.cells
+    except (KeyError, ValueError, OSError, EOFError, zlib.error, pa.ArrowException) as error:
         raise ValueError(f"{file} must be a long table as Parquet or CSV: {error}") from error
+    return table
+
+
+def _open_parquet(file: Path) -> LongTable:
+    metadata = pq.read_metadata(file)
+    names = metadata.schema.names
+    _refuse_missing(names)
+    if "degradation" not in names:
+        return LongTable.of(to_frame(pq.read_table(file)))
+    return row_groups(file, metadata)
 
 
 def _read_csv(file: Path) -> pd.DataFrame:
     # as text first: an image may be named NA, and not every pandas parses the number written
     table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    _refuse_missing(table.columns)
     return table.replace({"value": {"": "nan"}, "target": {"": "nan"}}).astype(NUMBERS)
+
+
+def _refuse_missing(names: Collection[str]) -> None:
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise ValueError(f"the columns {', '.join(missing)} are missing")
+
+
+def _read(part: Part, columns: Sequence[str]) -> pd.DataFrame:
+    """Those of the columns that a part has; one of a cell where it has none, for its rows."""
+    return part.read([name for name in columns if name in part.columns] or CELL[:1])
 
 
 def _in_cells(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -298,12 +323,12 @@ class RowGroup:
     @property
     def columns(self) -> list[str]:
         """See :class:`Part`."""
-        return list(self.metadata.schema.names)
+        return kept_columns(self.metadata.schema.names)
 
     @property
     def schema(self) -> pa.Schema:
         """See :class:`Part`."""
-        return self.metadata.schema.to_arrow_schema()
+        return typed_schema(self.metadata.schema.to_arrow_schema())
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -313,7 +338,7 @@ class RowGroup:
         known = {column.path_in_schema: column.statistics for column in columns}
         found = [known[name] for name in CELL]
         # the usual row group is one cell, of which the footer tells
-        if all(
+        if is_typed(self.metadata.schema.to_arrow_schema(), CELL) and all(
             one is not None and one.has_min_max and one.null_count == 0 and one.min == one.max
             for one in found
         ):
@@ -326,8 +351,9 @@ class RowGroup:
 
         Raises:
             OSError: a page is not as it was written.
+            ValueError: a value is not of its column's type.
         """
-        chosen = None if columns is None else [one for one in columns if one in self.columns]
+        chosen = list(self.columns if columns is None else columns)
         with pq.ParquetFile(
             self.path, metadata=self.metadata, page_checksum_verification=True
         ) as file:
@@ -363,10 +389,9 @@ class Kept:
 
     def read(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """See :class:`Part`."""
-        wanted = None if columns is None else list(dict.fromkeys([*columns, *CELL]))
-        rows = self.part.read(wanted)
-        kept = rows[self.keep(rows)]
-        return kept if columns is None else kept[[name for name in columns if name in kept]]
+        chosen = list(self.columns if columns is None else columns)
+        rows = self.part.read(list(dict.fromkeys([*chosen, *CELL])))
+        return rows.loc[self.keep(rows), chosen]
 
     def where(self, keep: Keep) -> Kept:
         """See :class:`Part`."""

@@ -1,5 +1,6 @@
 """The long table in files: the same rows and the same numbers as in memory, a part at a time."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,44 @@ def test_columns_of_ones_own_go_through(in_parts: Callable[..., LongTable]) -> N
     check_table(parts)
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_tables_of_different_columns_are_one_table(tmp_path: Path, ending: str) -> None:
+    plain = dice_table(["A"], films=4).drop(columns="source")
+    grouped = dice_table(["B"], films=4).assign(sex="F", age=60)
+    parts = {"plain": plain, "grouped": grouped}
+    for name, part in parts.items():
+        table = LongTable.of(part)
+        file = tmp_path / f"{name}.{ending}"
+        table.write_csv(file) if ending == "csv" else table.write(file)
+    both = open_table(tmp_path / f"{name}.{ending}" for name in parts)
+    for rows in (both.frame(), pd.concat(both.chunks()), pd.concat(both.chunks("sex", "source"))):
+        assert len(rows) == len(both)
+        assert set(rows.sex.dropna()) == {"F"}
+        assert rows.sex.isna().sum() == rows.source.isna().sum() == len(plain) == len(grouped)
+    assert set(both.distinct("network", "sex").dropna().network) == {"B"}
+    assert len(both.distinct("sex")) == 2
+    text = pd.read_csv(both.write_csv(tmp_path / "both.csv"))
+    assert text.age.isna().sum() == len(plain)
+    again = read_table(both.write(tmp_path / "both.parquet"))
+    assert again.sex.isna().sum() == len(plain)
+    check_table(both)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_a_part_that_lacks_a_column_is_written_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: bool
+) -> None:
+    if few:
+        monkeypatch.setattr("cxr_noise_transforms.study.table._ROWS", 30)
+    parts = [dice_table(["A"], films=4), dice_table(["B"], films=4).assign(sex="F", old=True)]
+    both = LongTable.joined(map(LongTable.of, parts))
+    for path in (both.write(tmp_path / "a.parquet"), both.write_csv(tmp_path / "a.csv")):
+        rows = open_table([path]).frame().set_index("network")
+        assert set(rows.sex["B"]) == {"F"}
+        assert set(rows.old["B"].astype(str)) == {"True"}
+        assert not set(rows.sex["A"].dropna()) - {""}
+
+
 def test_a_cell_that_is_scattered_is_read_as_one(in_parts: Callable[..., LongTable]) -> None:
     table = dice_table(films=12)
     parts = in_parts(table)
@@ -174,6 +213,73 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "b.parquet")
 
 
+def test_a_csv_without_a_column_or_an_end_is_refused(tmp_path: Path) -> None:
+    table = dice_table(["A"])
+    table.drop(columns="network").to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ValueError, match=r"a.csv must be a long table .*: the columns network are"):
+        open_table([tmp_path / "a.csv"])
+    packed = gzip.compress(table.to_csv(index=False).encode())
+    (tmp_path / "cut.csv.gz").write_bytes(packed[: len(packed) // 2])
+    (tmp_path / "spoilt.csv.gz").write_bytes(packed[:30] + b"\xff" * 9 + packed[39:])
+    for name in ("cut.csv.gz", "spoilt.csv.gz"):
+        with pytest.raises(ValueError, match=f"{name} must be a long table as Parquet or CSV"):
+            open_table([tmp_path / name])
+
+
+def test_a_damaged_footer_is_refused_or_harmless(tmp_path: Path) -> None:
+    path = LongTable.of(dice_table(["A"], films=2)).write(tmp_path / "rows.parquet")
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little")
+    refused = []
+    for place in range(len(whole) - footer - 8, len(whole) - 8, 17):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 16
+        path.write_bytes(spoilt)
+        try:
+            open_table([path])
+        except ValueError as error:
+            refused.append(str(error))
+    assert refused
+    assert all("rows.parquet must be a long table as Parquet or CSV: " in one for one in refused)
+
+
+def test_values_of_parquet_are_those_of_csv(tmp_path: Path) -> None:
+    text = dice_table(["A"], films=4).assign(degradation="none")
+    number = text.image.str.removeprefix("image").astype(int)
+    table = text.assign(image=number, patient=number.astype("category"), network=7)
+    other = table.astype({"sq": "float32", "training_seed": float, "target": "float32"})
+    other.to_parquet(tmp_path / "a.parquet")
+    other.drop(columns="degradation").to_parquet(tmp_path / "b.parquet")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    csv = open_table([tmp_path / "a.csv"])
+    for name in ("a", "b"):
+        parquet = open_table([tmp_path / f"{name}.parquet"])
+        both = LongTable.joined([parquet, csv.select(sq=0)])
+        assert set(both.distinct("image", "patient").image) == set("0123")
+        assert set(both.cells.network) == {"7"}
+        assert len(both.cells) == len(csv.cells)
+        equal(performance(parquet), performance(csv))
+        again = open_table([both.write(tmp_path / "both.parquet")])
+        assert (
+            again.frame().dtypes.astype(str).to_dict() == csv.frame().dtypes.astype(str).to_dict()
+        )
+    table.assign(training_seed=0.5).to_parquet(tmp_path / "half.parquet")
+    with pytest.raises(ValueError, match=r"half.parquet .* column training_seed must be of int64"):
+        open_table([tmp_path / "half.parquet"])
+
+
+def test_an_index_of_pandas_is_no_column(tmp_path: Path) -> None:
+    table = dice_table(["A"]).assign(degradation="none")
+    table[table.se != 4].to_parquet(tmp_path / "chosen.parquet")
+    table.drop(columns="degradation")[table.se != 4].to_parquet(tmp_path / "plain.parquet")
+    table[table.se != 4].set_index("image").to_parquet(tmp_path / "by_image.parquet")
+    for name in ("chosen", "plain", "by_image"):
+        found = open_table([tmp_path / f"{name}.parquet"])
+        assert set(found.columns) == set(table.columns)
+        equal(performance(found), performance(table[table.se != 4]))
+        assert set(read_table(found.write(tmp_path / "again.parquet"))) == set(table.columns)
+
+
 def test_a_flipped_bit_in_a_row_group_is_refused(tmp_path: Path) -> None:
     path = LongTable.of(dice_table(["A"], films=50)).write(tmp_path / "rows.parquet")
     whole, metadata = path.read_bytes(), pq.read_metadata(path)
@@ -186,7 +292,7 @@ def test_a_flipped_bit_in_a_row_group_is_refused(tmp_path: Path) -> None:
         spoilt = bytearray(whole)
         spoilt[first + chunk.total_compressed_size - 1] ^= 4
         path.write_bytes(spoilt)
-        with pytest.raises(OSError, match="checksum"):
+        with pytest.raises((OSError, ValueError), match="checksum"):
             open_table([path]).frame()
 
 

@@ -4,7 +4,8 @@ cxr-noise report runs/mine/per_image.parquet --title "My model under noise" --ou
 cxr-noise report a/per_image.parquet b/per_image.csv.gz --validation a/validation.parquet
 cxr-noise report runs/mine/per_image.parquet --readings clinical.csv --groups Sex Age=40,60
 
-Parquet is read a cell at a time, CSV and readings into memory.
+Parquet is read a cell at a time, CSV and readings into memory. Where groups are compared, all of
+the table is held in memory.
 """
 
 from __future__ import annotations

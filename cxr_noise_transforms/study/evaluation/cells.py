@@ -68,7 +68,15 @@ class CellStore:
         return row_groups(path, metadata)
 
     def write(self, one: Measurement, table: pd.DataFrame, images: str) -> None:
-        """Keep a finished cell; ``images`` is the hash of the films that were measured."""
+        """Keep a finished cell; ``images`` is the hash of the films that were measured.
+
+        One that another process has finished meanwhile stays: somebody may be reading it.
+
+        Raises:
+            ValueError: that one is of another configuration.
+        """
+        if self.read(one) is not None:
+            return
         about = {
             "config": dict(self.config),
             "config_sha256": self.config_hash,

@@ -242,7 +242,10 @@ def _check_label(values: pd.Series, where: str, *, classes: bool) -> None:
     known = values[values.notna() & (values != -1)]
     if not numbers or not known.isin(range(len(values)) if classes else (0, 1)).all():
         kind = f"a class number below {len(values)}" if classes else "0 or 1"
-        raise ValueError(f"{where} must be {kind} in every row, or -1 or empty where unknown")
+        raise ValueError(
+            f"{where} must be {kind} in every row, or -1 or empty where unknown; or name it with "
+            "--groups, if it is no label"
+        )
     present = set(known)
     for number in range(int(max({*present, 1})) + 1):
         if number not in present:

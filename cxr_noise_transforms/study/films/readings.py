@@ -57,11 +57,13 @@ def read_groups(
             f"{readings} must have a row for every film, has none for {len(unknown)} of "
             f"{len(films)}, the first is {unknown[0]}"
         )
-    wanted = [places[film] for film in films]
-    names = rows[column].iloc[wanted]
-    several = names[names.isin(rows[column][rows[column].duplicated()])]
-    if len(several):
-        raise ValueError(f"{readings} must have one row per film, has several of {several.iloc[0]}")
+    several = next((film for film in films if len(places[film]) > 1), None)
+    if several is not None:
+        found = ", ".join(repr(name) for name in rows[column].iloc[places[several]])
+        raise ValueError(
+            f"{readings} must have one row per film, has several of {several}: {found}"
+        )
+    wanted = [places[film][0] for film in films]
     named = {
         one.name: [one.group(value) for value in rows[one.name].iloc[wanted]] for one in chosen
     }
@@ -94,10 +96,15 @@ def _read(readings: str | Path, names: Sequence[str]) -> tuple[pd.DataFrame, str
     return rows, column
 
 
-def _places(names: Iterable[str]) -> dict[str, int]:
-    """The row of every name: as it stands, without CheXpert's own folder, without its ending."""
-    whole = {_inside(name.strip()): place for place, name in enumerate(names)}
-    return {_bare(name): place for name, place in whole.items()} | whole
+def _places(names: Iterable[str]) -> dict[str, list[int]]:
+    """The rows of every name: as it stands, without CheXpert's own folder, without its ending."""
+    whole: dict[str, list[int]] = {}
+    bare: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        inside = _inside(name.strip())
+        whole.setdefault(inside, []).append(place)
+        bare.setdefault(_bare(inside), []).append(place)
+    return bare | whole
 
 
 def _inside(name: str) -> str:

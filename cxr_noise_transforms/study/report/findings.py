@@ -54,7 +54,7 @@ class Findings:
         normal_dose: quantum severity of the normal dose; NaN where pixels have no size.
         controls: what other degradations change, paired with the same films without them.
         subgroups: of every column of groups, means over labels and networks.
-        uncut: columns of too many groups, and how many they have.
+        left_out: columns that are not compared, and why.
     """
 
     table: LongTable
@@ -65,7 +65,7 @@ class Findings:
     normal_dose: float = np.nan
     controls: pd.DataFrame = field(default_factory=pd.DataFrame)
     subgroups: Sequence[Subgroups] = ()
-    uncut: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
@@ -261,7 +261,9 @@ def find(
         if not len(part):
             raise ValueError(f"task {task} must have films without a degradation, to compare with")
         perf, draws = performance(part, thresholds), bootstrap(part, thresholds, resamples)
-        compared = compared_groups(part.select(weights=weights), columns, thresholds, resamples)
+        compared = compared_groups(
+            part.select(weights=weights), columns, thresholds, resamples, named=groups is not None
+        )
         draws = draws.completed()
         found.append(Findings(part, perf, draws, weights, order, normal_dose, controls, *compared))
     return found

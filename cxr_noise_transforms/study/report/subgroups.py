@@ -72,7 +72,7 @@ def subgroup_blocks(one: Findings, names: Iterator[str]) -> list[Block]:
             continue
         blocks += _metric_blocks(first, names)
         blocks += [Folded(metric_name(each.metric), _metric_blocks(each, names)) for each in others]
-    blocks += [Text(words) for words in _uncut_words(one)]
+    blocks += map(Text, one.left_out.values())
     return [*blocks, Text(_looks(one))] if one.subgroups else blocks
 
 
@@ -84,7 +84,7 @@ def subgroup_words(tasks: Sequence[Findings]) -> list[str]:
         for part in one.subgroups:
             words = _words(_Column.of(one, part, one.metrics[0]))
             found.append(f"{task}{part.column}: {words}")
-        found += _uncut_words(one)
+        found += one.left_out.values()
     return found
 
 
@@ -221,13 +221,17 @@ def _noise_words(each: _Column) -> str:
             f"of {name}, within which a difference can be there, is that of {group} at {where}: "
             f"{told}."
         )
-    worse = (row.value > 0) == (each.metric in LOWER_IS_BETTER)
+    loses_more = (each.more.value > 0) == (each.metric in LOWER_IS_BETTER)
+    worse = loses_more[row.name]
+    others = loses_more[each.more.p_holm < ALPHA] != worse
     rank = "It alone stands" if certain == 1 else f"It is the largest of {certain} that stand"
+    against = f", {others.sum()} of which the other way" if others.any() else ""
+    among = " of all groups" if len(each.part.others) > 1 else ""
     changes = [number(each.changes.value[(one, *cell)], "+.3f") for one in (group, reference)]
     return (
-        f"Noise costs {group} {'more' if worse else 'less'} than {reference}: at {where} {name} "
+        f"At {where} noise costs {group} {'more' if worse else 'less'} than {reference}: {name} "
         f"changes by {changes[0]} against {changes[1]}, a difference of {told}. {rank} out from "
-        f"chance in {tests} comparisons."
+        f"chance in {tests} comparisons{among}{against}."
     )
 
 
@@ -253,14 +257,6 @@ def _is_small(part: Subgroups, name: str) -> bool:
 def _listed(names: Sequence[str]) -> str:
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def _uncut_words(one: Findings) -> list[str]:
-    return [
-        f"{column} has {count} groups, too many for curves: cut its numbers, as --groups "
-        f"{column}=40,60 does."
-        for column, count in one.uncut.items()
-    ]
 
 
 def _looks(one: Findings) -> str:

@@ -39,9 +39,9 @@ def check_table(table: _Given) -> _Given:
     that are NaN for scores (a label that is missing or uncertain).
 
     Raises:
-        ValueError: there are no rows; columns or names are missing; a severity or value is not
-            finite; a score is not from 0 to 1, or its target not 0, 1 or NaN; an image has two
-            values; a metric or network has a name that the statistics give.
+        ValueError: there are no rows; columns or names are missing; a seed is no whole number; a
+            severity or value is not finite; a score is not from 0 to 1, or its target not 0, 1 or
+            NaN; an image has two values; a metric or network has a name that the statistics give.
     """
     if isinstance(table, pd.DataFrame) and "degradation" not in table:
         table = table.assign(degradation=UNDEGRADED)
@@ -69,7 +69,8 @@ def as_table(table: AnyTable) -> LongTable:
     """A table that may be read a part at a time, with the columns that statistics need.
 
     Raises:
-        ValueError: columns are missing, empty where they tell a cell, or there are no rows.
+        ValueError: columns are missing, empty where they tell a cell, or there are no rows; a seed
+            is no whole number.
     """
     if isinstance(table, pd.DataFrame):
         _check_columns(table.columns.union(["degradation"]))
@@ -80,6 +81,11 @@ def as_table(table: AnyTable) -> LongTable:
         raise ValueError("table must have at least one row, got none")
     for name in CELL:
         _check_filled(table.cells, name)
+    for name in ("training_seed", "noise_seed"):
+        wrong = table.cells[name] % 1 != 0
+        if wrong.any():
+            got = table.cells[name][wrong].iloc[0]
+            raise ValueError(f"{name} must be a whole number in every row, got {got}")
     return table
 
 
@@ -90,7 +96,7 @@ def _check_columns(columns: Collection[str]) -> None:
 
 
 def _check_filled(rows: pd.DataFrame, name: str) -> None:
-    if rows[name].isna().any():
+    if (rows[name].isna() | (rows[name] == "")).any():
         raise ValueError(f"column {name} must have a value in every row, got an empty one")
 
 

@@ -141,7 +141,7 @@ def subgroups(
     Args:
         table: the long table of one task, of films that nothing but noise has degraded; others are
             left out.
-        column: of groups, one value per image. An empty value is the group "unknown".
+        column: of groups, see :func:`film_groups`.
         reference: that the others are compared with; default: the group of the most patients.
         thresholds: see :func:`~cxr_noise_transforms.study.statistics.performance.performance`.
         resamples: see :func:`~cxr_noise_transforms.study.statistics.resampling.bootstrap`.
@@ -167,8 +167,7 @@ def subgroups(
     if column not in [*group_columns(table), "source"] or column not in table:
         known = ", ".join(group_columns(table)) or "none"
         raise ValueError(f"column must be one of groups, got {column!r}; the table has {known}")
-    table = table.assign(degradation=Grouping(column).groups(table[column]))
-    _refuse_two_groups(table, column)
+    table = table.assign(degradation=film_groups(table, column))
     counted = table.groupby("degradation", observed=True)
     counts = counted.agg(films=("image", "nunique"), patients=("patient", "nunique"))
     counts = counts.loc[in_group_order(counts.index)].rename_axis("group")
@@ -185,14 +184,27 @@ def subgroups(
     return Subgroups(column, counts, reference, frozenset(shared), draws)
 
 
-def _refuse_two_groups(table: pd.DataFrame, column: str) -> None:
-    groups = table.groupby("image", observed=True).degradation.nunique()
-    if (groups > 1).any():
-        image = groups.idxmax()
-        several = in_group_order(table.degradation[table.image == image])
+def film_groups(table: pd.DataFrame, column: str) -> pd.Series:
+    """The group of the image of every row of one task, by a column of one value per image.
+
+    An empty value is no other value: where all of an image's are, it is in the group "unknown".
+
+    Raises:
+        TypeError: a value is no text, number or bool.
+        ValueError: an image has two values, or one that cannot be printed in a line.
+    """
+    named = Grouping(column).groups(table[column])
+    images = table.image.astype(object)
+    known = pd.DataFrame({"image": images, "group": named})[named != UNKNOWN].drop_duplicates()
+    twice = known.image[known.image.duplicated()]
+    if len(twice):
+        several = in_group_order(known.group[known.image == twice.iloc[0]])
         raise ValueError(
-            f"{column} must be one group per image, got {' and '.join(several)} of image {image}"
+            f"{column} must be one group per image, got {' and '.join(several)} of image "
+            f"{twice.iloc[0]}"
         )
+    of_image = dict(zip(known.image, known.group, strict=True))
+    return pd.Series([of_image.get(name, UNKNOWN) for name in images], table.index, dtype=str)
 
 
 def _degrees_of_freedom(

@@ -113,3 +113,10 @@ def test_groups_of_the_tables_or_of_readings(
     with pytest.raises(SystemExit, match="2"):
         main([*asked, *read])
     assert "--readings needs --groups" in capsys.readouterr().err
+
+
+def test_help_says_what_is_held_in_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["report", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Where groups are compared, all of the table is held in memory." in said

@@ -234,16 +234,25 @@ def test_versions_and_machine_are_not_compared(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(found.frame(), as_categories(written))
 
 
-def test_a_killed_write_leaves_the_former_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written = table(["a"], [1.0])
-    store(tmp_path).write(ONE, written, "i")
+def test_a_killed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         store(tmp_path).write(ONE, table(["b"], [2.0]), "i")
-    pd.testing.assert_frame_equal(again(tmp_path), as_categories(written))
-    assert len(list(tmp_path.iterdir())) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_cell_stays_as_it_is(tmp_path: Path) -> None:
+    written = table(["a", "b"], [1.0])
+    store(tmp_path).write(ONE, written, "i")
+    found = store(tmp_path).read(ONE)
+    # another process, which did not know of it
+    store(tmp_path).write(ONE, table(TEXT, NUMBERS), "i")
+    assert found is not None
+    pd.testing.assert_frame_equal(found.frame(), as_categories(written))
+    path = store(tmp_path).path(ONE)
+    path.write_bytes(path.read_bytes()[:-1])
+    store(tmp_path).write(ONE, table(TEXT, NUMBERS), "i")
+    assert again(tmp_path).image.tolist() == TEXT
 
 
 @pytest.mark.parametrize(

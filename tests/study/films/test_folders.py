@@ -63,6 +63,11 @@ def test_what_is_missing_is_named(folder: Path, tmp_path: Path) -> None:
         ),
         ("image,sick\nward/000.png,2\n", ValueError, "column sick of .* must be 0 or 1"),
         ("image,sick\nward/000.png,\n", ValueError, "column sick of .* of every class, none has 0"),
+        (
+            "image,sick,age\nward/000.png,1,61\nward/001.png,0,59\n",
+            ValueError,
+            "column age of .* must be 0 or 1 in every row.* or name it with --groups, if it is no ",
+        ),
         ("image,sick\nward/000.png,yes\n", ValueError, "column sick of .* must be 0 or 1"),
         ("image,sick\nnone.png,1\n", FileNotFoundError, "1 of 1 films of .* the first is none"),
         ("image,patient,sick\nward/000.png,,1\n", ValueError, "must have patient in every row"),

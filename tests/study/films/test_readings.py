@@ -50,6 +50,25 @@ def test_a_name_as_it_stands_goes_before_one_without_ending(tmp_path: Path) -> N
         read_groups(readings, ["a"], ["sex"])
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "film"),
+    [
+        ("a", "a", "a"),
+        ("a", " a", "a"),
+        ("a.png", "a.jpg", "a"),
+        ("CheXpert-v1.0/train/x.jpg", "CheXpert-v1.0-small/train/x.jpg", "train/x"),
+        ("./a", "a", "a"),
+    ],
+)
+def test_rows_that_are_one_film_are_refused(
+    tmp_path: Path, first: str, second: str, film: str
+) -> None:
+    readings = written(tmp_path, f"image,sex\n{first},F\n{second},M\nother,F\n")
+    with pytest.raises(ValueError, match=f"has several of {film}: '{first}', '{second}'$"):
+        read_groups(readings, ["other", film], ["sex"])
+    assert read_groups(readings, ["other"], ["sex"]) == {"other": {"sex": "F"}}
+
+
 @pytest.mark.parametrize("end", ["", ","])
 def test_the_table_of_chestxray14(tmp_path: Path, end: str) -> None:
     row = f"00000001_000.png,Edema,0,1,058Y,M,PA,2682,2749,0.143,0.143{end}\n"

@@ -1,5 +1,6 @@
 """What a report says of groups of films."""
 
+import re
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,21 @@ def words(table: pd.DataFrame, **options: Any) -> list[str]:
 def test_a_group_that_loses_more_is_named() -> None:
     (said,) = words(grouped(gap=0.15))
     assert said.startswith("sex: F (24 patients), M (36). On clean films Dice of F and M does not")
-    assert "Noise costs F less than M: at s_e = 10 (sigma 1 of full scale) Dice changes by " in said
+    assert "At s_e = 10 (sigma 1 of full scale) noise costs F less than M: Dice changes by " in said
     assert "p < 0.001. It alone stands out from chance in 5 comparisons." in said
     assert said.endswith("Intervals and p of F, few patients, are rough.")
+
+
+def test_what_goes_the_other_way_is_counted() -> None:
+    table = grouped(gap=0.15)
+    better = 0.1 * ((table.sex == "M") & (table.sq == 10))
+    table = table.assign(value=(table.value + better).clip(0, 1))
+    (said,) = words(table)
+    assert "At s_e = 10 (sigma 1 of full scale) noise costs F less than M: " in said
+    assert "is the largest of 2 that stand out from chance in 5 comparisons, 1 of which the" in said
+    third = table.sex.where(table.image > "image0009", "X")
+    (said,) = words(table.assign(sex=third))
+    assert "comparisons of all groups" in said
 
 
 def test_nothing_found_is_said_with_the_width() -> None:
@@ -99,12 +112,45 @@ def test_columns_are_chosen_and_cut() -> None:
     assert uncut.startswith("age has 60 groups, too many for curves: cut its numbers")
     (source,) = words(table, groups=["source"])
     assert source == "source: source (60 patients). There are no two groups to compare."
+    # text cannot be cut
+    (text,) = words(grouped().assign(sex=lambda table: table.image))
+    assert text == "sex has 60 groups, too many for curves."
     for group, message in (
         ("view", "column must be one of groups, got 'view'; the table has sex, age"),
         ("sex=40", "sex must be numbers to be cut at 40, got 'F'"),
     ):
         with pytest.raises(ValueError, match=message):
             find(table, groups=[group])
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (lambda table: table.se.map(lambda se: "gpu" if se else "cpu"), "got cpu and gpu of image"),
+        (lambda table: table.value, "must be one group per image"),
+        (lambda _: pd.Timestamp("2026-01-01"), "must be one text or number per image, got Timesta"),
+        (lambda table: [[1]] * len(table), "one text or number per image|unhashable"),
+        (lambda _: "a\nb", "text of one line that can be printed"),
+    ],
+    ids=["of-a-cell", "of-a-row", "date", "lists", "lines"],
+)
+def test_a_column_of_no_groups_is_left_out_and_told(column: Any, reason: str) -> None:
+    table = grouped().assign(other=column)
+    sex, other = words(table)
+    assert sex.startswith("sex: ")
+    assert other.startswith("other is not compared: ")
+    assert re.search(reason, other)
+    assert "other is not compared: " in section(table)
+    with pytest.raises((TypeError, ValueError), match=reason):
+        find(table, resamples=9, groups=["other"])
+
+
+def test_an_empty_value_is_no_other_group() -> None:
+    table = grouped()
+    (whole,) = words(table)
+    for empty in ("", None):
+        (some,) = words(table.assign(sex=table.sex.where(table.se == 0, empty)))
+        assert some == whole
 
 
 def test_without_groups_there_is_nothing_to_say() -> None:

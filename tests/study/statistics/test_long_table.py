@@ -35,6 +35,11 @@ def test_a_good_table_passes() -> None:
         (pd.concat([GOOD, GOOD[3:4]]), r"table must have one row per image and metric of a cell"),
         (GOOD.drop(columns=["patient", "target"]), r"columns patient, target; they are missing"),
         (GOOD.assign(weights=None), r"column weights must have a value in every row"),
+        (GOOD.assign(network=""), r"column network must have a value in every row"),
+        (changed("patient", ""), r"column patient must have a value in every row"),
+        (changed("label", ""), r"column label must have a value in every row"),
+        (GOOD.assign(training_seed=0.5), r"training_seed must be a whole number .*, got 0.5"),
+        (GOOD.assign(noise_seed=1.5), r"noise_seed must be a whole number in every row, got 1.5"),
         (GOOD[:0], r"table must have at least one row, got none"),
     ],
 )  # fmt: skip
