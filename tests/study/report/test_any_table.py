@@ -139,14 +139,14 @@ def has_summaries(table: pd.DataFrame) -> None:
 
 @given(long_tables())
 @settings(
-    deadline=None, derandomize=True, max_examples=24, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None, derandomize=True, max_examples=5, suppress_health_check=[HealthCheck.too_slow]
 )
 def test_a_table_has_a_report(table: pd.DataFrame) -> None:
     has_a_report(table)
 
 
 @given(long_tables())
-@settings(deadline=None, derandomize=True, max_examples=24)
+@settings(deadline=None, derandomize=True, max_examples=8)
 def test_a_table_has_summaries(table: pd.DataFrame) -> None:
     has_summaries(table)
 
