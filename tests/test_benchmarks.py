@@ -52,6 +52,7 @@ def result(*rows: dict[str, Any]) -> dict[str, Any]:
     return {"machine": machine, "versions": versions, "date": "today", "quick": False, "rows": rows}
 
 
+@pytest.mark.slow
 def test_what_is_measured_becomes_a_page(tmp_path: Path) -> None:
     chosen = "first or 8x512-4.0 or chain-1"
     speed = ["benchmarks/test_speed.py", "--quick", "-k", f"cpu and ({chosen})"]

@@ -77,6 +77,7 @@ def close(noisy: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(noisy, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CUDA or INTERPRETED, reason="the tests of the kernel run here")
 def test_in_the_interpreter() -> None:
     run_in_the_interpreter(__file__)

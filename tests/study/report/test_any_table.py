@@ -139,7 +139,7 @@ def has_summaries(table: pd.DataFrame) -> None:
 
 @given(long_tables())
 @settings(
-    deadline=None, derandomize=True, max_examples=5, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None, derandomize=True, max_examples=3, suppress_health_check=[HealthCheck.too_slow]
 )
 def test_a_table_has_a_report(table: pd.DataFrame) -> None:
     has_a_report(table)
@@ -153,7 +153,7 @@ def test_a_table_has_summaries(table: pd.DataFrame) -> None:
 
 @pytest.mark.slow
 @given(long_tables())
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_many_tables_have_a_report(table: pd.DataFrame) -> None:
     has_a_report(table, look)
     has_summaries(table)
