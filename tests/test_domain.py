@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Callable
 
 import laws
@@ -210,14 +209,11 @@ def everything(severity: object = (0.5, 2.0), **arguments: object) -> nn.Module:
     )
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler"
-)
 def test_compiled_noise_is_the_eager_one() -> None:
     torch.compiler.reset()
     films, noise = torch.rand(2, 1, 16, 16), everything()
-    compiled = torch.compile(noise, fullgraph=True)(films, seed=5)
+    # what the compiler makes of it is tested in test_compile.py
+    compiled = torch.compile(noise, fullgraph=True, backend="aot_eager")(films, seed=5)
     torch.testing.assert_close(compiled, noise(films, seed=5))
     torch.compiler.reset()
 

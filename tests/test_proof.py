@@ -44,6 +44,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(_proof, "_file", lambda device: tmp_path / f"{device.type}.json")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CUDA or INTERPRETED, reason="the tests of the kernel run here")
 def test_in_the_interpreter() -> None:
     run_in_the_interpreter(__file__)

@@ -311,6 +311,7 @@ def test_a_pair_is_no_task_of_the_landmark_dataset(
     assert "--pair is for ChestX-ray14" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_says_how_far_it_is(landmark: Path) -> None:
     (landmark / "Images/JPCLN001.png").write_bytes(b"")
     done = cxr_noise("check", landmark, cwd=landmark)

@@ -228,6 +228,7 @@ print(*map(fingerprint, (Network(), Called(Network()).twice, around(Network()), 
 """
 
 
+@pytest.mark.slow
 def test_a_fingerprint_is_that_of_every_process() -> None:
     arguments = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(Path(__file__).parent)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)

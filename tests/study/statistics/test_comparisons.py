@@ -195,6 +195,7 @@ def rejections(studies: int, *, alone: bool = False) -> dict[str, int]:
     return found
 
 
+@pytest.mark.slow
 def test_false_recoveries_are_as_rare_as_promised() -> None:
     studies = 300
     lowest, highest = stats.binom.interval(0.999, studies, 0.05)
