@@ -22,12 +22,15 @@ def performance(results: list[Row]) -> Figure:
     for result, places in zip(results, axes, strict=True):
         calls = at_base(read_calls(result))
         machine = result["machine"].get("gpu") or result["machine"]["cpu"]
+        date = result["date"]
         threads = max(row["threads"] for row in calls)
         rows = [r for r in calls if (r["severity"], r["threads"]) == (MIDDLE, threads)]
         for noise, axis in zip(NOISES, places, strict=True):
             tasks = (f"{noise} float32", f"{COPY} float32")
             _draw_bars(axis, [row for row in rows if row["task"] in tasks])
-            axis.set_title(f"{machine}\n{noise}, float32, {show_place(rows[0])}", fontsize=9)
+            axis.set_title(
+                f"{machine}, {date}\n{noise}, float32, {show_place(rows[0])}", fontsize=9
+            )
     return figure
 
 
