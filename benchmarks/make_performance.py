@@ -95,8 +95,8 @@ def _origin(result: Row) -> str:
     load = f", load of the machine at the start {result['load']}" if "load" in result else ""
     quick = "**A quick run: these numbers mean nothing.** " if result["quick"] else ""
     return (
-        f"### {machine.get('gpu') or machine['cpu']}, {result['date']}\n\n{quick}{gpu}{machine['cpu']}, "
-        f"{machine['cores']} cores, {machine['ram_gib']} GiB, {machine['os']}; {result['date']}"
+        f"### {machine.get('gpu') or machine['cpu']}, {result['date']}\n\n{quick}{gpu}"
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['ram_gib']} GiB, {machine['os']}; {result['date']}"
         f"{load}.\n\n{versions}."
     )
 
