@@ -96,7 +96,7 @@ def _origin(result: Row) -> str:
     quick = "**A quick run: these numbers mean nothing.** " if result["quick"] else ""
     return (
         f"### {machine.get('gpu') or machine['cpu']}, {result['date']}\n\n{quick}{gpu}"
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['ram_gib']} GiB, {machine['os']}; {result['date']}"
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['ram_gib']} GiB, {machine['os']}"
         f"{load}.\n\n{versions}."
     )
 
