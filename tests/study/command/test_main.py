@@ -92,6 +92,10 @@ def test_every_command_that_is_shown_runs(
         grainy = quantum_noise(grey, 1, bits=12, seed=0) * 4095
         film = tmp_path / "DICOM" / place.relative_to(tmp_path / "MASKS").with_suffix(".dcm")
         write_dicom(film, grainy.round().numpy().astype("uint16"))
+    films = sorted((tmp_path / "FILMS").rglob("*.png"))
+    names = [film.relative_to(tmp_path / "FILMS").as_posix() for film in films]
+    readings = [f"{name},{'FM'[place % 2]},{30 + place}" for place, name in enumerate(names)]
+    (tmp_path / "clinical.csv").write_text("\n".join(["image,Sex,Age", *readings]))
     (tmp_path / "package").mkdir()
     (tmp_path / "package/module.py").write_text(
         "def model(films):\n    return films[:, 0, 99, :2] - 0.5\n"
