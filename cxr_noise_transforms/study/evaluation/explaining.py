@@ -22,6 +22,7 @@ from cxr_noise_transforms.study.films.lungs import lung_masks
 from cxr_noise_transforms.study.progress import Progress
 from cxr_noise_transforms.study.provenance import provenance
 from cxr_noise_transforms.study.table import LongTable, write_long_table
+from cxr_noise_transforms.study.training.networks import GROUP_NORM
 
 from .attention import has_map
 from .compressed import PRUNED, pruned, quantised
@@ -37,7 +38,7 @@ _OF_TRAINING = (
 
 
 CLEAN = "clean"
-_GROUPED = "+groupnorm"
+_GROUPED = f"+{GROUP_NORM}"
 
 
 @dataclass(frozen=True)

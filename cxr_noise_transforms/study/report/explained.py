@@ -11,6 +11,7 @@ import pandas as pd
 
 from cxr_noise_transforms import electronic_sigma
 from cxr_noise_transforms.study.columns import UNDEGRADED
+from cxr_noise_transforms.study.evaluation.explaining import CLEAN
 from cxr_noise_transforms.study.evaluation.grid import (
     BAND_NOISES,
     EQUAL_VARIANCE,
@@ -187,7 +188,7 @@ def verdicts(one: Explained) -> list[tuple[str, str]]:
 def arm_words(arm: str) -> str:
     """What was trained with."""
     noise, _, rest = arm.partition(", ")
-    words = "trained on clean films" if noise == "clean" else f"trained with noise, {noise}"
+    words = "trained on clean films" if noise == CLEAN else f"trained with noise, {noise}"
     return f"{words}, {rest}" if rest else words
 
 

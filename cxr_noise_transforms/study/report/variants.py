@@ -9,6 +9,7 @@ import pandas as pd
 
 from cxr_noise_transforms import electronic_sigma
 from cxr_noise_transforms.study.columns import UNDEGRADED
+from cxr_noise_transforms.study.evaluation.explaining import CLEAN
 from cxr_noise_transforms.study.statistics.comparisons import paired_tests
 from cxr_noise_transforms.study.statistics.long_table import MEAN
 from cxr_noise_transforms.study.statistics.performance import performance, seed_spread
@@ -19,7 +20,6 @@ from .explained_tables import starred
 from .findings import ALPHA
 from .words import interval, metric_name, number, p_value
 
-PLAIN = "clean"
 # severities of electronic noise that tables show
 SHOWN = (1.0, 2.0, 3.0, 6.0)
 # where one sentence is about one severity: an RMS of 0.3
@@ -49,15 +49,15 @@ def variants(one: Explained) -> list[Variant]:
     table = one.table
     arms = table.groupby("weights", sort=False, observed=True).network
     by_arm = {arm: names.unique() for arm, names in arms}
-    plain = by_arm.pop(PLAIN, [])
+    plain = by_arm.pop(CLEAN, [])
     common = {arm: [name for name in plain if name in names] for arm, names in by_arm.items()}
     return [_variant(one, arm, names) for arm, names in common.items() if names]
 
 
 def _variant(one: Explained, arm: str, networks: Sequence[str]) -> Variant:
-    chosen = {"network": networks, "weights": [PLAIN, arm], "degradation": UNDEGRADED}
+    chosen = {"network": networks, "weights": [CLEAN, arm], "degradation": UNDEGRADED}
     both = one.draws.select(**chosen).mean_over("network")
-    extra = paired_tests(both.against(sq=0, se=0).against(weights=PLAIN))
+    extra = paired_tests(both.against(sq=0, se=0).against(weights=CLEAN))
     levels = both.intervals().set_index(["weights", "se"])
     return Variant(arm, networks, levels, extra.set_index("se"))
 
@@ -72,10 +72,10 @@ def variant_verdicts(one: Explained) -> list[tuple[str, str]]:
 
 def _variant_words(one: Explained, each: Variant) -> str:
     name, row = metric_name(one.metric), each.extra.loc[TOLD]
-    clean = [interval(each.levels.loc[(arm, 0.0)]) for arm in (each.arm, PLAIN)]
-    noisy = [number(each.levels.value[arm, TOLD]) for arm in (each.arm, PLAIN)]
-    above = {arm: each.levels.value[arm, 0.0] - row.chance for arm in (each.arm, PLAIN)}
-    if above[each.arm] < above[PLAIN] / 2:
+    clean = [interval(each.levels.loc[(arm, 0.0)]) for arm in (each.arm, CLEAN)]
+    noisy = [number(each.levels.value[arm, TOLD]) for arm in (each.arm, CLEAN)]
+    above = {arm: each.levels.value[arm, 0.0] - row.chance for arm in (each.arm, CLEAN)}
+    if above[each.arm] < above[CLEAN] / 2:
         which = "of which it has little to lose"
     elif row.p_holm >= ALPHA:
         which = "which these films cannot tell from none"
@@ -90,17 +90,17 @@ def _variant_words(one: Explained, each: Variant) -> str:
 
 def plain_networks(one: Explained) -> list[str]:
     """Those trained on clean films."""
-    return list(one.table.network[one.table.weights == PLAIN].unique())
+    return list(one.table.network[one.table.weights == CLEAN].unique())
 
 
 def _changes(one: Explained) -> Resampled:
     """Of every plain network, from clean films to electronic noise."""
-    plain = one.draws.select(weights=PLAIN, degradation=UNDEGRADED)
+    plain = one.draws.select(weights=CLEAN, degradation=UNDEGRADED)
     return plain.against(sq=0, se=0)
 
 
 def _architecture_words(one: Explained) -> str:
-    changes = one.changes.xs((PLAIN, UNDEGRADED, TOLD), level=("weights", "degradation", "se"))
+    changes = one.changes.xs((CLEAN, UNDEGRADED, TOLD), level=("weights", "degradation", "se"))
     single = changes.drop(index=MEAN)
     worst, best = single.value.idxmin(), single.value.idxmax()
     told = _changes(one).select(se=TOLD)
@@ -123,7 +123,7 @@ def network_table(one: Explained) -> tuple[list[str], list[list[str]]]:
     header = ["network", "trainings", "clean films"]
     header += [f"change at RMS {electronic_sigma(se):.3g}" for se in SHOWN]
     header.append(f"its sd over trainings, RMS {electronic_sigma(TOLD):.3g}")
-    plain = one.table[(one.table.weights == PLAIN) & (one.table.degradation == UNDEGRADED)]
+    plain = one.table[(one.table.weights == CLEAN) & (one.table.degradation == UNDEGRADED)]
     found = performance(plain)
     found = found[found.metric == one.metric]
     keys = [name for name in found if name not in ("sq", "se", "value", "n", "chance")]
@@ -134,8 +134,8 @@ def network_table(one: Explained) -> tuple[list[str], list[list[str]]]:
         [
             name,
             f"{spread.training_seeds[name]:.0f}",
-            interval(one.levels.loc[(PLAIN, name, UNDEGRADED, 0.0)]),
-            *(starred(one.changes.loc[(PLAIN, name, UNDEGRADED, se)]) for se in SHOWN),
+            interval(one.levels.loc[(CLEAN, name, UNDEGRADED, 0.0)]),
+            *(starred(one.changes.loc[(CLEAN, name, UNDEGRADED, se)]) for se in SHOWN),
             number(spread.training_sd[name]),
         ]
         for name in plain_networks(one)
@@ -151,7 +151,7 @@ def variant_table(one: Explained) -> tuple[list[str], list[list[str]]]:
         [
             each.arm,
             ", ".join(each.networks),
-            *(interval(each.levels.loc[(arm, 0.0)]) for arm in (each.arm, PLAIN)),
+            *(interval(each.levels.loc[(arm, 0.0)]) for arm in (each.arm, CLEAN)),
             *(starred(each.extra.loc[se]) for se in SHOWN),
         ]
         for each in variants(one)
@@ -161,7 +161,7 @@ def variant_table(one: Explained) -> tuple[list[str], list[list[str]]]:
 
 def network_points(one: Explained) -> pd.DataFrame:
     """Points of every plain network's curve over the RMS of electronic noise, for a panel."""
-    rows = one.levels.loc[(PLAIN, plain_networks(one), UNDEGRADED), :].reset_index()
+    rows = one.levels.loc[(CLEAN, plain_networks(one), UNDEGRADED), :].reset_index()
     return rows.assign(severity=rows.se.map(electronic_sigma), name=rows.network)
 
 
@@ -169,7 +169,7 @@ def variant_points(one: Explained) -> tuple[list[str], pd.DataFrame]:
     """Networks that were made in every way, and points of each way's curve, for a panel."""
     found = variants(one)
     common = [name for name in plain_networks(one) if all(name in each.networks for each in found)]
-    arms = [PLAIN, *(each.arm for each in found)]
+    arms = [CLEAN, *(each.arm for each in found)]
     chosen = one.draws.select(network=common, weights=arms, degradation=UNDEGRADED)
     rows = chosen.mean_over("network").intervals()
     return common, rows.assign(severity=rows.se.map(electronic_sigma), name=rows.weights)

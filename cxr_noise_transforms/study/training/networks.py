@@ -21,7 +21,7 @@ from .group_norm import group_normalised
 
 _PATIENCE = 0.8
 # what follows an architecture's name
-_GROUP_NORM = "groupnorm"
+GROUP_NORM = "groupnorm"
 
 
 def segmentation_network(
@@ -47,7 +47,7 @@ def segmentation_network(
     if arch.lower() not in names or len(parts) > 1:
         raise ValueError(
             f"arch must be a model of segmentation_models_pytorch (Unet, FPN, DeepLabV3, ...), "
-            f"optionally with +ENCODER and +{_GROUP_NORM}, got {whole!r}"
+            f"optionally with +ENCODER and +{GROUP_NORM}, got {whole!r}"
         )
     encoder = parts[0] if parts else encoder
     pretrained = "imagenet" if encoder_weights == "imagenet" else None
@@ -100,7 +100,7 @@ def classification_network(
     if not timm.is_model(arch) or parts:
         like = ", ".join(get_close_matches(arch, timm.list_models())) or "resnet34, densenet121"
         raise ValueError(
-            f"arch must be a model of timm ({like}, ...), optionally with +{_GROUP_NORM}, "
+            f"arch must be a model of timm ({like}, ...), optionally with +{GROUP_NORM}, "
             f"got {whole!r}"
         )
     imagenet = pretrained == "imagenet"
@@ -138,7 +138,7 @@ def load_checkpoint(network: nn.Module, path: str | Path, description: str) -> n
 def _parts(arch: str) -> tuple[str, list[str], bool]:
     """An architecture's name, what else follows it, and whether its normalisation is replaced."""
     name, *parts = arch.split("+")
-    grouped = parts[-1:] == [_GROUP_NORM]
+    grouped = parts[-1:] == [GROUP_NORM]
     return name, parts[:-1] if grouped else parts, grouped
 
 
