@@ -79,6 +79,13 @@ def test_a_function_on_labels(labelled: list[str], tmp_path: Path) -> None:
     assert set(read_table(tmp_path / "out" / "per_image.parquet").label) == {"sick", "old"}
 
 
+def call_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call the command from a folder, in which it looks for the script."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+
+
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
@@ -101,10 +108,7 @@ def test_refusals(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    # the command looks for the script in the folder that it is called from
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    call_from(tmp_path, monkeypatch)
     with pytest.raises(SystemExit) as end:
         main(["stress", model, *labelled, *options])
     said = end.value.code if isinstance(end.value.code, str) else capsys.readouterr().err
@@ -149,9 +153,7 @@ def test_groups_of_readings(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    call_from(tmp_path, monkeypatch)
     readings = pd.DataFrame({"File": [f"ward/{n:03}.png" for n in range(6)]})
     readings.assign(Sex=["F", "M", "F", "", "M", "M"], Age=[20, 40, 41, 59, 60, 80]).to_csv(
         "clinical.csv", index=False
